@@ -1,0 +1,45 @@
+# make demo    the example photos, from folders to verdicts        make lint      ruff, mypy, import-linter
+# make test    every test but the slow ones                         make sanitize  native tests under ASan and UBSan
+# make slow    the slow tests                                       make bench     throughput, beside the peers
+# Each sets up what it needs in .venv first. PYTHON=... picks the interpreter (3.11 to 3.13).
+
+SOURCES := $(shell find csrc -type f) CMakeLists.txt pyproject.toml constraints.txt scripts/setup.sh
+RUN := .venv/bin/python -m
+
+.PHONY: demo test slow lint sanitize bench clean
+.DELETE_ON_ERROR:
+
+.venv/%.stamp: $(SOURCES)
+	scripts/setup.sh $(filter-out base,$(subst +, ,$*))
+	touch $@
+
+demo: .venv/base.stamp
+	rm -rf demo
+	$(RUN) asl_fast.embed --images examples/references --out demo/refs.npy
+	$(RUN) asl_fast.embed --images examples/queries --out demo/queries.npy
+	$(RUN) asl_fast.search --refs demo/refs.npy --queries demo/queries.npy --k 1 \
+	    --out demo/matches.csv --report demo/report.html --show 32
+	$(RUN) asl_fast.evaluate --matches demo/matches.csv --truth examples/truth.csv
+	@echo
+	@echo "The table above is demo/matches.csv. Open the pictures in a browser: demo/report.html"
+
+test: .venv/test.stamp
+	$(RUN) pytest
+
+slow: .venv/test.stamp
+	$(RUN) pytest -m slow
+
+lint: .venv/lint.stamp
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	.venv/bin/lint-imports
+
+sanitize: .venv/test.stamp
+	scripts/sanitize.sh
+
+bench: .venv/bench.stamp
+	$(RUN) pytest benchmarks --benchmark-only
+
+clean:
+	rm -rf .venv build demo

@@ -1,0 +1,43 @@
+"""Typed face of the compiled module (csrc/bindings.cpp). Called through asl_fast.kernels only."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+class Refs:
+    @property
+    def path(self) -> str: ...
+    def search(
+        self,
+        queries: NDArray[np.float32],
+        row_norm: NDArray[np.float64],
+        norm: NDArray[np.float64],
+        tau: NDArray[np.float64],
+        k: int,
+        min_score: float,
+        direction: str,
+        num_threads: int,
+        progress: Callable[[int, int], object] | None,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]: ...
+
+def build_info() -> dict[str, Any]: ...
+def row_norms(rows: NDArray[np.float32], num_threads: int) -> NDArray[np.float64]: ...
+def prepare_cpu(
+    rows: NDArray[np.float32],
+    row_norm: NDArray[np.float64],
+    norm: NDArray[np.float64],
+    num_threads: int,
+    instructions: str,
+) -> Refs: ...
+def prepare_cuda(
+    rows: NDArray[np.float32], row_norm: NDArray[np.float64], norm: NDArray[np.float64]
+) -> Refs: ...
+def prepare_chunked_on_host(
+    rows: NDArray[np.float32],
+    row_norm: NDArray[np.float64],
+    norm: NDArray[np.float64],
+    chunk_rows: int,
+    capacity: int,
+) -> Refs: ...

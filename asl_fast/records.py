@@ -1,0 +1,188 @@
+"""The records that pass between stages. Frozen, and checked when they are made.
+
+Shape letters, here and everywhere: B views in a batch, N references (or plain rows), Q queries,
+K kept per query, M matches, D dimensions, C classes; images are H, W, C or C, H, W.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+COPY, ORIGINAL = "copy", "original"
+
+
+class Described(Protocol):
+    """What is known of rows without the rows: Embeddings have it, and an index on disk."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def num_dims(self) -> int: ...
+    @property
+    def ids(self) -> Sequence[str]: ...
+    @property
+    def norm_N(self) -> NDArray[np.float64]: ...
+    @property
+    def path_N(self) -> Sequence[str] | None: ...
+    def __len__(self) -> int: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embeddings:
+    """Raw descriptor rows with their ids. A row's direction says what a picture shows, its norm
+    how much of the original content it still holds; both are read off the raw row.
+
+    ids: N distinct strings.  row_ND: float32, finite, no all-zero row.
+    norm_N: float64 Euclidean norms of the rows, or those of another network ("+ASL" of the paper).
+    path_N: where each picture lies, or None if that is not known.
+    fingerprint: of the model that made the rows, or "" if that is not known.
+    """
+
+    ids: Sequence[str]
+    row_ND: NDArray[np.float32]
+    norm_N: NDArray[np.float64] = None  # type: ignore[assignment]  # made from the rows below
+    path_N: Sequence[str] | None = None
+    fingerprint: str = ""
+    name: str = "embeddings"
+
+    def __post_init__(self) -> None:
+        if self.row_ND.ndim != 2 or self.row_ND.dtype != np.float32:
+            raise ValueError(
+                f"{self.name}: rows must be float32 of shape (N, D), "
+                f"got {self.row_ND.dtype} {self.row_ND.shape}"
+            )
+        num_rows = len(self.row_ND)
+        if num_rows == 0 or self.row_ND.shape[1] == 0:
+            raise ValueError(
+                f"{self.name}: holds no rows (shape {self.row_ND.shape}); embed at least one image"
+            )
+        if len(self.ids) != num_rows:
+            raise ValueError(
+                f"{self.name}: has {len(self.ids)} ids but {num_rows} rows; there must be one id for each row"
+            )
+        if self.path_N is not None and len(self.path_N) != num_rows:
+            raise ValueError(f"{self.name}: has {len(self.path_N)} paths but {num_rows} rows")
+        check_distinct(self.ids, self.name)
+        if self.norm_N is None:
+            object.__setattr__(self, "norm_N", checked_norms(self.row_ND, self.name, self.ids))
+        else:
+            checked_norms(self.row_ND, self.name, self.ids)
+            _check_given_norms(self.norm_N, num_rows, self.name)
+
+    def __len__(self) -> int:
+        return len(self.row_ND)
+
+    @property
+    def num_dims(self) -> int:
+        return int(self.row_ND.shape[1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """What a search found for each query, best score first (ties: smaller reference row first).
+
+    ref_row_QK: int64 row of the reference, -1 where there is none.
+    score_QK: float64 cosine, -inf where there is none.  ratio_QK: float64 |query| / |reference|, nan
+    where there is none.
+    """
+
+    ref_row_QK: NDArray[np.int64]
+    score_QK: NDArray[np.float64]
+    ratio_QK: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        if not (self.ref_row_QK.shape == self.score_QK.shape == self.ratio_QK.shape):
+            raise ValueError(
+                "candidates: ref_row, score and ratio must have one shape, got "
+                f"{self.ref_row_QK.shape}, {self.score_QK.shape}, {self.ratio_QK.shape}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matches:
+    """Judged pairs, best score first.
+
+    verdict_M: "copy" where |query| / |reference| <= tau (the query may be an edited copy of the
+    reference), "original" where the query holds more than the reference.
+    """
+
+    query_id_M: Sequence[str]
+    reference_id_M: Sequence[str]
+    score_M: NDArray[np.float64]
+    query_norm_M: NDArray[np.float64]
+    reference_norm_M: NDArray[np.float64]
+    ratio_M: NDArray[np.float64]
+    verdict_M: Sequence[str]
+
+    def __post_init__(self) -> None:
+        lengths = {name: len(getattr(self, name)) for name in self.__dataclass_fields__}
+        if len(set(lengths.values())) != 1:
+            raise ValueError(f"matches: columns must have one length, got {lengths}")
+
+    def __len__(self) -> int:
+        return len(self.query_id_M)
+
+
+def norms(row_ND: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Euclidean norm of every row in float64, summed in the order that the search uses.
+
+    The same bits on every path matter: a picture searched among itself has a ratio of exactly 1.
+    """
+    norm_N = np.empty(len(row_ND))
+    step = 4096
+    for start in range(0, len(row_ND), step):
+        block_ND = row_ND[start : start + step]
+        lane_8N = np.zeros((8, len(block_ND)))
+        for d in range(0, row_ND.shape[1], 8):
+            part_DN = block_ND[:, d : d + 8].T.astype(np.float64)
+            lane_8N[: len(part_DN)] += part_DN * part_DN
+        l0, l1, l2, l3, l4, l5, l6, l7 = lane_8N
+        norm_N[start : start + step] = np.sqrt(((l0 + l4) + (l2 + l6)) + ((l1 + l5) + (l3 + l7)))
+    return norm_N
+
+
+def checked_norms(
+    row_ND: NDArray[np.float32], name: str, ids: Sequence[str] | None = None
+) -> NDArray[np.float64]:
+    """Norms of rows that have a direction. ValueError names the first row that is not finite or all zero."""
+    norm_N = norms(row_ND)
+    bad_N = ~np.isfinite(norm_N) | (norm_N == 0)
+    if bad_N.any():
+        row = int(np.argmax(bad_N))
+        who = f"row {row}" if ids is None else f"row {row} (id {ids[row]!r})"
+        what = "is all zeros, so it has no direction" if norm_N[row] == 0 else "holds NaN or infinite values"
+        raise ValueError(
+            f"{name}: {who} {what} ({int(bad_N.sum())} such of {len(row_ND)} rows); "
+            "embed these images again or drop the rows"
+        )
+    return norm_N
+
+
+def check_distinct(ids: Sequence[str], name: str) -> None:
+    """ValueError naming the first id that stands twice."""
+    if len(set(ids)) == len(ids):
+        return
+    first_row: dict[str, int] = {}
+    for row, identity in enumerate(ids):
+        if identity in first_row:
+            raise ValueError(
+                f"{name}: id {identity!r} stands twice (rows {first_row[identity]} and {row}); "
+                "ids must be distinct, rename one or embed with --ids path"
+            )
+        first_row[identity] = row
+
+
+def _check_given_norms(norm_N: NDArray[np.float64], num_rows: int, name: str) -> None:
+    if norm_N.shape != (num_rows,):
+        raise ValueError(f"{name}: norms must have shape ({num_rows},), one for each row, got {norm_N.shape}")
+    bad_N = ~np.isfinite(norm_N) | (norm_N <= 0)
+    if bad_N.any():
+        row = int(np.argmax(bad_N))
+        raise ValueError(f"{name}: norms must be finite and above 0, got {norm_N[row]} in row {row}")

@@ -1,0 +1,172 @@
+// asl_fast._C: the only file that sees pybind11. Arguments were checked in Python (kernels/*/__init__.py).
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "common/cpu.h"
+#include "ratio_search/ratio_search.h"
+
+namespace py = pybind11;
+namespace rs = asl::ratio_search;
+
+namespace {
+
+using Floats = py::array_t<float, py::array::c_style>;
+using Doubles = py::array_t<double, py::array::c_style>;
+
+rs::Rows borrow(const Floats& value, const Doubles& row_norm, const Doubles& norm) {
+    if (value.ndim() != 2 || row_norm.size() != value.shape(0) || norm.size() != value.shape(0)) {
+        throw std::invalid_argument("ratio_search: rows must be (N, D) with one norm of each kind a row");
+    }
+    return {value.data(), value.shape(0), value.shape(1), row_norm.data(), norm.data()};
+}
+
+// Prepared references together with the arrays that they borrow.
+class Refs {
+   public:
+    template <typename Prepare>
+    Refs(Floats value, Doubles row_norm, Doubles norm, const Prepare& prepare)
+        : value_(std::move(value)), row_norm_(std::move(row_norm)), norm_(std::move(norm)) {
+        rows_ = borrow(value_, row_norm_, norm_);
+        const py::gil_scoped_release released;
+        refs_ = prepare(rows_);
+    }
+
+    std::string path() const { return refs_->path(); }
+    py::tuple search(const Floats& value, const Doubles& row_norm, const Doubles& norm, const Doubles& tau, std::int64_t k,
+                     double min_score, const std::string& direction, int num_threads, const py::object& progress) const;
+
+   private:
+    py::tuple as_arrays(const rs::Found& found, const rs::Rows& queries, std::int64_t k) const;
+
+    Floats value_;
+    Doubles row_norm_;
+    Doubles norm_;
+    rs::Rows rows_;
+    std::unique_ptr<rs::Refs> refs_;
+};
+
+rs::Direction direction_named(const std::string& name) {
+    if (name == "copy") return rs::Direction::copy;
+    if (name == "original") return rs::Direction::original;
+    if (name == "both") return rs::Direction::both;
+    throw std::invalid_argument("ratio_search: direction must be copy, original or both, got " + name);
+}
+
+py::tuple Refs::search(const Floats& value, const Doubles& row_norm, const Doubles& norm, const Doubles& tau, std::int64_t k,
+                       double min_score, const std::string& direction, int num_threads, const py::object& progress) const {
+    const rs::Rows queries = borrow(value, row_norm, norm);
+    if (queries.num_dims != rows_.num_dims || tau.size() != queries.num_rows) {
+        throw std::invalid_argument("ratio_search: queries must have the references' width and one tau each");
+    }
+    const rs::Wanted wanted{k, min_score, tau.data(), direction_named(direction)};
+    // Runs in the caller's thread, so that Ctrl-C and an exception of the callback end the search.
+    const rs::Tell tell = [&](std::int64_t done, std::int64_t total) {
+        const py::gil_scoped_acquire acquired;
+        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+        if (!progress.is_none()) progress(done, total);
+        return true;
+    };
+    rs::Found found;
+    {
+        const py::gil_scoped_release released;
+        refs_->search(queries, wanted, num_threads, tell, found);
+    }
+    return as_arrays(found, queries, k);
+}
+
+py::tuple Refs::as_arrays(const rs::Found& found, const rs::Rows& queries, std::int64_t k) const {
+    std::int64_t width = k;
+    if (k == 0) {
+        for (const auto& list : found) width = std::max(width, static_cast<std::int64_t>(list.size()));
+    }
+    const std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(found.size()), width};
+    py::array_t<std::int64_t> row(shape);
+    py::array_t<double> score(shape), ratio(shape);
+    std::fill_n(row.mutable_data(), row.size(), std::int64_t{-1});
+    std::fill_n(score.mutable_data(), score.size(), -std::numeric_limits<double>::infinity());
+    std::fill_n(ratio.mutable_data(), ratio.size(), std::numeric_limits<double>::quiet_NaN());
+    for (std::size_t q = 0; q < found.size(); ++q) {
+        std::int64_t cell = static_cast<std::int64_t>(q) * width;
+        for (const rs::Pair& pair : found[q]) {
+            row.mutable_data()[cell] = pair.row;
+            score.mutable_data()[cell] = pair.score;
+            ratio.mutable_data()[cell++] = queries.norm[q] / rows_.norm[pair.row];
+        }
+    }
+    return py::make_tuple(row, score, ratio);
+}
+
+Doubles row_norms(const Floats& value, int num_threads) {
+    if (value.ndim() != 2) throw std::invalid_argument("row_norms: rows must be (N, D)");
+    Doubles norm(value.shape(0));
+    double* const out = norm.mutable_data();
+    const py::gil_scoped_release released;
+    rs::row_norms(value.data(), value.shape(0), value.shape(1), num_threads, out);
+    return norm;
+}
+
+Refs prepare_cuda(Floats value, Doubles row_norm, Doubles norm) {
+#if defined(ASL_FAST_WITH_CUDA)
+    return {std::move(value), std::move(row_norm), std::move(norm), [](const rs::Rows& rows) { return rs::prepare_cuda(rows); }};
+#else
+    (void)value, (void)row_norm, (void)norm;
+    throw std::invalid_argument("ratio_search: this build has no CUDA; use device='cpu'");
+#endif
+}
+
+py::dict build_info() {
+    py::dict info;
+    info["compiler"] = ASL_FAST_COMPILER;
+    info["instruction_sets"] = rs::compiled_paths();
+    info["cpu_features"] = asl::cpu_feature_names();
+    info["cpu_paths"] = rs::cpu_paths();
+    info["chosen"] = rs::cpu_paths().front();
+#if defined(ASL_FAST_WITH_CUDA)
+    const rs::CudaInfo cuda = rs::cuda_info();
+    info["with_cuda"] = true;
+    info["cuda_version"] = ASL_FAST_CUDA_VERSION;
+    info["cuda_architectures"] = ASL_FAST_CUDA_ARCHITECTURES;
+    info["cuda_devices"] = cuda.device_names;
+    info["cuda_problem"] = cuda.problem;
+#else
+    info["with_cuda"] = false;
+    info["cuda_version"] = "";
+    info["cuda_architectures"] = "";
+    info["cuda_devices"] = std::vector<std::string>();
+    info["cuda_problem"] = "this build has no CUDA";
+#endif
+    return info;
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_C, module) {
+    module.doc() = "The compiled part of asl_fast. Typed in _C.pyi; called through asl_fast.kernels.";
+    module.def("build_info", &build_info);
+    module.def("row_norms", &row_norms, py::arg("rows").noconvert(), py::arg("num_threads"));
+    module.def(
+        "prepare_cpu",
+        [](Floats value, Doubles row_norm, Doubles norm, int num_threads, const std::string& instructions) {
+            return Refs(std::move(value), std::move(row_norm), std::move(norm),
+                        [&](const rs::Rows& rows) { return rs::prepare_cpu(rows, num_threads, instructions); });
+        },
+        py::arg("rows").noconvert(), py::arg("row_norm"), py::arg("norm"), py::arg("num_threads"), py::arg("instructions"));
+    module.def("prepare_cuda", &prepare_cuda, py::arg("rows").noconvert(), py::arg("row_norm"), py::arg("norm"));
+    module.def(
+        "prepare_chunked_on_host",
+        [](Floats value, Doubles row_norm, Doubles norm, std::int64_t chunk_rows, std::int64_t capacity) {
+            return Refs(std::move(value), std::move(row_norm), std::move(norm), [&](const rs::Rows& rows) {
+                return rs::prepare_chunked_on_host(rows, chunk_rows, capacity);
+            });
+        },
+        py::arg("rows").noconvert(), py::arg("row_norm"), py::arg("norm"), py::arg("chunk_rows"), py::arg("capacity"));
+    py::class_<Refs>(module, "Refs")
+        .def_property_readonly("path", &Refs::path)
+        .def("search", &Refs::search, py::arg("queries").noconvert(), py::arg("row_norm"), py::arg("norm"), py::arg("tau"),
+             py::arg("k"), py::arg("min_score"), py::arg("direction"), py::arg("num_threads"), py::arg("progress"));
+}

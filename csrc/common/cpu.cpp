@@ -1,0 +1,47 @@
+#include "cpu.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace asl {
+namespace {
+
+CpuFeatures detect() {
+    CpuFeatures found;
+#if defined(__x86_64__)
+    // The compiler's own check also asks XGETBV whether the operating system saves the wide registers.
+    __builtin_cpu_init();
+    found.avx2 = __builtin_cpu_supports("avx2") != 0;
+    found.fma = __builtin_cpu_supports("fma") != 0;
+    found.avx512f = __builtin_cpu_supports("avx512f") != 0;
+    found.avx512bw = __builtin_cpu_supports("avx512bw") != 0;
+    found.avx512vnni = __builtin_cpu_supports("avx512vnni") != 0;
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+    if (found.avx2 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0) {
+        found.avxvnni = (eax >> 4 & 1u) != 0;
+    }
+#endif
+    return found;
+}
+
+}  // namespace
+
+const CpuFeatures& cpu_features() {
+    static const CpuFeatures features = detect();
+    return features;
+}
+
+std::vector<std::string> cpu_feature_names() {
+    const CpuFeatures& cpu = cpu_features();
+    std::vector<std::string> names;
+    if (cpu.avx2) names.emplace_back("avx2");
+    if (cpu.fma) names.emplace_back("fma");
+    if (cpu.avx512f) names.emplace_back("avx512f");
+    if (cpu.avx512bw) names.emplace_back("avx512bw");
+    if (cpu.avx512vnni) names.emplace_back("avx512vnni");
+    if (cpu.avxvnni) names.emplace_back("avxvnni");
+    return names;
+}
+
+}  // namespace asl

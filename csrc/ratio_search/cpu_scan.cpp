@@ -1,0 +1,151 @@
+#include "cpu_scan.h"
+
+#include <algorithm>
+
+namespace asl::ratio_search {
+namespace {
+
+std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
+
+// Chunks of equal length, none above kChunkDims.
+std::int64_t even_chunk(std::int64_t num_dims) {
+    const std::int64_t num_chunks = (num_dims + kChunkDims - 1) / kChunkDims;
+    return (num_dims + num_chunks - 1) / num_chunks;
+}
+
+// Which positions of the tile lie in the range, as bits.
+std::uint32_t allowed(const Range& range, const Range& tile) {
+    std::uint32_t bits = 0;
+    for (std::int64_t j = 0; j < tile.size(); ++j) {
+        const std::int64_t position = tile.begin + j;
+        if (position >= range.begin && position < range.end) bits |= std::uint32_t{1} << j;
+    }
+    return bits;
+}
+
+// One query's exact scores.
+class RowScorer : public Scorer {
+   public:
+    RowScorer(const CpuRefs& refs, const Rows& queries, std::int64_t query)
+        : refs_(refs), query_(queries.value + query * queries.num_dims), query_norm_(queries.row_norm[query]) {}
+
+    void score(std::span<const Hit> hits, Pair* out) const override {
+        constexpr std::size_t kBatch = 64;
+        const Rows& rows = refs_.rows;
+        const float* row[kBatch];
+        double dot[kBatch];
+        for (std::size_t start = 0; start < hits.size(); start += kBatch) {
+            const std::size_t count = std::min(kBatch, hits.size() - start);
+            for (std::size_t i = 0; i < count; ++i) {
+                out[start + i].row = refs_.order.row[hits[start + i].position];
+                row[i] = rows.value + out[start + i].row * rows.num_dims;
+            }
+            refs_.screen.exact_dots(query_, row, static_cast<std::int64_t>(count), rows.num_dims, dot);
+            for (std::size_t i = 0; i < count; ++i) {
+                Pair& pair = out[start + i];
+                pair.score = dot[i] / (query_norm_ * rows.row_norm[pair.row]);
+            }
+        }
+    }
+
+   private:
+    const CpuRefs& refs_;
+    const float* query_;
+    double query_norm_;
+};
+
+}  // namespace
+
+CpuScan::CpuScan(const CpuRefs& refs, const Rows& queries, const Wanted& wanted, const Staircase& stairs, const Block& block)
+    : refs_(refs),
+      queries_(queries),
+      stairs_(stairs),
+      block_(block),
+      packed_(static_cast<std::int64_t>(block.panel.size()) * panel_floats()),
+      chunk_dims_(even_chunk(queries.num_dims)),
+      sums_(chunk_dims_ < queries.num_dims ? static_cast<std::int64_t>(block.panel.size()) * kTileFloats : 0),
+      buffer_size_(Shortlist::buffer_size(wanted.k, block.any.size())),
+      buffer_(at(block.size() * buffer_size_)) {
+    const double slack = screen_slack(queries.num_dims);
+    list_.reserve(at(block.size()));
+    for (std::int64_t i = 0; i < block.size(); ++i) {
+        const auto share = std::span(buffer_).subspan(at(i * buffer_size_), at(buffer_size_));
+        list_.emplace_back(wanted.k, wanted.min_score, slack, share);
+        threshold_.push_back(list_.back().threshold());
+    }
+    for (std::size_t p = 0; p < block.panel.size(); ++p) pack_panel(p);
+}
+
+void CpuScan::run(const Range& ref_panel, Progress& progress) {
+    const std::int64_t num_refs = refs_.screen.num_refs;
+    for (std::int64_t r = ref_panel.begin; r < ref_panel.end && !progress.stop; ++r) {
+        progress.done += score_panel(r, {r * num_refs, (r + 1) * num_refs});
+    }
+}
+
+std::vector<std::vector<Pair>> CpuScan::take() {
+    std::vector<std::vector<Pair>> answer;
+    for (std::int64_t i = 0; i < block_.size(); ++i) {
+        list_[at(i)].settle(RowScorer(refs_, queries_, query(i)));
+        answer.push_back(list_[at(i)].take());
+    }
+    return answer;
+}
+
+std::int64_t CpuScan::query(std::int64_t local) const { return stairs_.query[at(block_.first() + local)]; }
+
+void CpuScan::pack_panel(std::size_t p) {
+    const float* row[kMaxQueries];
+    double norm[kMaxQueries];
+    const QueryPanel& panel = block_.panel[p];
+    for (int i = 0; i < panel.num_queries; ++i) {
+        const std::int64_t q = query(panel.first - block_.first() + i);
+        row[i] = queries_.value + q * queries_.num_dims;
+        norm[i] = queries_.row_norm[q];
+    }
+    pack_unit_rows(row, norm, panel.num_queries, panel.num_queries, queries_.num_dims, packed_panel(p));
+}
+
+// All query panels against one panel of references, a chunk of dimensions at a time. Returns the number
+// of pairs.
+std::int64_t CpuScan::score_panel(std::int64_t ref_panel, const Range& tile) {
+    std::int64_t num_pairs = 0;
+    for (std::int64_t first = 0; first < queries_.num_dims; first += chunk_dims_) {
+        const std::int64_t length = std::min(chunk_dims_, queries_.num_dims - first);
+        const bool last = first + length == queries_.num_dims;
+        const float* const refs = refs_.panel(ref_panel) + first * refs_.screen.num_refs;
+        for (std::size_t p = 0; p < block_.panel.size(); ++p) {
+            const QueryPanel& panel = block_.panel[p];
+            if (tile.end <= panel.any.begin || tile.begin >= panel.any.end) continue;
+            float* const sum = chunk_dims_ < queries_.num_dims ? sums(p) : nullptr;
+            if (first == 0 && sum != nullptr) std::fill_n(sum, kTileFloats, 0.0F);
+            const float* const threshold = last ? &threshold_[at(panel.first - block_.first())] : nullptr;
+            const float* const queries = packed_panel(p) + first * panel.num_queries;
+            const bool any = refs_.screen.tile[panel.num_queries](queries, refs, length, sum, threshold, hits_);
+            if (any) collect(panel, tile);
+            if (last) num_pairs += panel.num_queries * tile.size();
+        }
+    }
+    return num_pairs;
+}
+
+void CpuScan::collect(const QueryPanel& panel, const Range& tile) {
+    const bool masked = tile.begin < panel.every.begin || tile.end > panel.every.end;
+    for (int i = 0; i < panel.num_queries; ++i) {
+        std::uint32_t hit = hits_.hit[i];
+        if (masked) hit &= allowed(stairs_.range[at(panel.first + i)], tile);
+        if (hit == 0) continue;
+        const std::int64_t local = panel.first - block_.first() + i;
+        Shortlist& list = list_[at(local)];
+        if (!list.has_room(tile.size())) {
+            list.compact(RowScorer(refs_, queries_, query(local)));
+            threshold_[at(local)] = list.threshold();
+        }
+        for (; hit != 0; hit &= hit - 1) {
+            const int j = __builtin_ctz(hit);
+            list.add({hits_.score[i * tile.size() + j], static_cast<std::uint32_t>(tile.begin + j)});
+        }
+    }
+}
+
+}  // namespace asl::ratio_search

@@ -1,0 +1,43 @@
+#include "norm_order.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace asl::ratio_search {
+
+NormOrder::NormOrder(const Rows& refs) : row(static_cast<std::size_t>(refs.num_rows)) {
+    std::iota(row.begin(), row.end(), std::int64_t{0});
+    std::stable_sort(row.begin(), row.end(),
+                     [&](std::int64_t a, std::int64_t b) { return refs.norm[a] > refs.norm[b]; });
+    norm.reserve(row.size());
+    for (const std::int64_t r : row) norm.push_back(refs.norm[r]);
+}
+
+Range NormOrder::valid(double query_norm, double tau, Direction direction) const {
+    if (direction == Direction::both) return {0, size()};
+    const auto edge = std::partition_point(norm.begin(), norm.end(), [&](double ref_norm) {
+        return may_be_copy(query_norm, ref_norm, tau);
+    });
+    const std::int64_t length = edge - norm.begin();
+    return direction == Direction::copy ? Range{0, length} : Range{length, size()};
+}
+
+std::vector<Range> valid_ranges(const NormOrder& order, const Rows& queries, const Wanted& wanted) {
+    std::vector<Range> range;
+    range.reserve(static_cast<std::size_t>(queries.num_rows));
+    for (std::int64_t q = 0; q < queries.num_rows; ++q) {
+        range.push_back(order.valid(queries.norm[q], wanted.tau[q], wanted.direction));
+    }
+    return range;
+}
+
+std::vector<std::int64_t> by_range(const std::vector<Range>& range) {
+    std::vector<std::int64_t> query(range.size());
+    std::iota(query.begin(), query.end(), std::int64_t{0});
+    std::stable_sort(query.begin(), query.end(), [&](std::int64_t a, std::int64_t b) {
+        return range[static_cast<std::size_t>(a)].size() > range[static_cast<std::size_t>(b)].size();
+    });
+    return query;
+}
+
+}  // namespace asl::ratio_search

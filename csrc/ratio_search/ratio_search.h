@@ -1,0 +1,85 @@
+// Exact nearest neighbours by cosine among the references that pass the norm-ratio predicate.
+//
+//   score(q, r) = dot(q, r) / (row_norm(q) * row_norm(r)),   row_norm(x) = sqrt(dot(x, x))
+//   copy:     fl(norm(q) / norm(r)) <= tau(q)      original: not so      both: every pair
+//
+// dot runs in double over the raw float rows in one fixed order (exact_dot.h), so that every path gives
+// the same bits. Result order: score descending, then reference row ascending.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "../common/threads.h"
+
+namespace asl::ratio_search {
+
+enum class Direction { copy, original, both };
+
+// Borrowed rows: they must outlive whatever is made from them.
+struct Rows {
+    const float* value = nullptr;      // num_rows x num_dims, row-major, finite, no all-zero row
+    std::int64_t num_rows = 0;
+    std::int64_t num_dims = 0;
+    const double* row_norm = nullptr;  // sqrt(dot(x, x)): the score's
+    const double* norm = nullptr;      // the predicate's: the same, or another network's
+};
+
+struct Wanted {
+    std::int64_t k = 0;         // 0: range mode, every pair with score >= min_score
+    double min_score = -std::numeric_limits<double>::infinity();  // inclusive
+    const double* tau = nullptr;  // one per query
+    Direction direction = Direction::copy;
+};
+
+struct Pair {
+    double score;
+    std::int64_t row;  // of the reference, as the caller numbers them
+};
+
+inline bool better(const Pair& a, const Pair& b) {
+    return a.score > b.score || (a.score == b.score && a.row < b.row);
+}
+
+// One list a query, best first, at most k long (range mode: as long as it gets).
+using Found = std::vector<std::vector<Pair>>;
+
+// Told the pairs scored so far and in all; false asks to stop.
+using Tell = std::function<bool(std::int64_t done, std::int64_t total)>;
+
+// References prepared for one kind of machine. Searches may run at the same time from many threads.
+class Refs {
+   public:
+    virtual ~Refs() = default;
+    virtual const char* path() const = 0;
+    // False if `tell` asked to stop; `found` is then incomplete.
+    virtual bool search(const Rows& queries, const Wanted& wanted, int num_threads, const Tell& tell,
+                        Found& found) const = 0;
+};
+
+// instructions: one of cpu_paths(), or "" for the best one. ValueError's C++ twin, std::invalid_argument,
+// if this machine can't run it.
+std::unique_ptr<Refs> prepare_cpu(const Rows& refs, int num_threads, const std::string& instructions);
+
+// The chunked scan of the CUDA path with the CPU standing in for the device: for tests.
+std::unique_ptr<Refs> prepare_chunked_on_host(const Rows& refs, std::int64_t chunk_rows, std::int64_t capacity);
+
+#if defined(ASL_FAST_WITH_CUDA)
+struct CudaInfo {
+    std::vector<std::string> device_names;
+    std::string problem;  // why there is none, in the driver's words
+};
+CudaInfo cuda_info();
+std::unique_ptr<Refs> prepare_cuda(const Rows& refs);
+#endif
+
+// Instruction sets compiled in, best first, and those of them that this machine runs.
+std::vector<std::string> compiled_paths();
+std::vector<std::string> cpu_paths();
+
+void row_norms(const float* value, std::int64_t num_rows, std::int64_t num_dims, int num_threads, double* norm);
+
+}  // namespace asl::ratio_search

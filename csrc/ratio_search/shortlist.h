@@ -1,0 +1,74 @@
+// What one query has found so far, and the threshold that a screen score must reach to matter.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "ratio_search.h"
+
+namespace asl::ratio_search {
+
+// A pair that passed the screen: |score - exact score| <= slack.
+struct Hit {
+    float score;
+    std::uint32_t position;  // in norm order
+};
+
+// Exact scores of hits, in the order given.
+class Scorer {
+   public:
+    virtual ~Scorer() = default;
+    virtual void score(std::span<const Hit> hits, Pair* out) const = 0;
+};
+
+class Shortlist {
+   public:
+    // k = 0 keeps everything with score >= min_score. `buffer` is borrowed; hits wait in it unscored.
+    Shortlist(std::int64_t k, double min_score, double slack, std::span<Hit> buffer);
+
+    // How large a buffer should be for queries whose range is at most max_range long.
+    static std::int64_t buffer_size(std::int64_t k, std::int64_t max_range);
+
+    // A screen score below this can't be in the answer. It only ever rises.
+    float threshold() const { return threshold_; }
+    // The same for exact scores.
+    double floor() const { return floor_; }
+
+    bool has_room(std::int64_t num_hits) const {
+        return num_hits_ + num_hits <= static_cast<std::int64_t>(buffer_.size());
+    }
+    void add(Hit hit) { buffer_[static_cast<std::size_t>(num_hits_++)] = hit; }
+
+    // Make room: drop what the hits themselves rule out, and score the rest if they are still too many.
+    void compact(const Scorer& scorer);
+
+    // Score the waiting hits and merge them into the answer so far.
+    void settle(const Scorer& scorer);
+
+    // Merge exactly scored pairs into the answer so far.
+    void merge(std::span<const Pair> pairs);
+
+    // Raise the floor as if these pairs had been merged, without keeping them.
+    void learn(std::span<const Pair> pairs);
+
+    // The answer, best first. Every hit must have been settled.
+    std::vector<Pair> take();
+
+   private:
+    void raise(double floor);
+
+    std::int64_t k_;
+    double min_score_;
+    double slack_;
+    std::span<Hit> buffer_;
+    std::int64_t num_hits_ = 0;
+    double floor_;
+    float threshold_;
+    std::vector<Pair> settled_;  // at most k, in no order
+};
+
+// The better k of many lists of one query, best first (k = 0: all).
+std::vector<Pair> merged(std::vector<std::vector<Pair>> lists, std::int64_t k);
+
+}  // namespace asl::ratio_search

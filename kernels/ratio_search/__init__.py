@@ -1,0 +1,235 @@
+"""Exact nearest neighbours by cosine among the references whose norm ratio passes the test.
+
+    score(q, r) = dot(q, r) / (|q| |r|)
+    "copy":  fl(norm(q) / norm(r)) <= tau      "original": not so      "both": every pair
+
+Why it exists: the predicate is exact and free here. With references sorted by norm, largest first, the
+ones that pass it are a prefix (a suffix for "original"), so tiles outside it are never computed; other
+libraries score every pair and filter afterwards, or leave their fast path.
+
+Exact means: the answer of the float64 brute force in reference.py, bit for bit, for any number of threads
+and any instruction set. A float32 screen with a proven error bound drops what can't be in the answer;
+what is left is scored again in float64, in one fixed summation order. Ties: score descending, then
+reference row ascending.
+
+What bounds its speed: num_valid_pairs * D multiply-adds at the machine's float32 peak.
+
+Shapes: queries (Q, D), references (N, D) -> ref_row_QK int64 (-1 where there is none), score_QK float64
+(-inf), ratio_QK float64 (nan). With k=None (range mode) K is the longest row's length.
+
+Rows may be float16, float32 or float64; float16 and float64 are converted to float32 first, and
+"exact" then speaks of the converted rows. Any finite row with a non-zero component is fine, denormals
+and norms near 1e38 included. `num_threads=None` takes every core this process may run on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from asl_fast import _C
+from asl_fast.records import Candidates
+
+DEVICES = ("cpu", "cuda")
+DIRECTIONS = ("copy", "original", "both")
+MAX_REFS = 2**32 - 1  # a position is 32 bits wide in the screen's buffers
+WHO = "ratio_search"
+
+Progress = Callable[[int, int], object]
+
+
+class PreparedRefs:
+    """References sorted and packed for one device: prepare once, search many times.
+
+    row_ND is borrowed when it is float32 and C-contiguous: don't write to it afterwards. norm_N
+    replaces the rows' own norms in the predicate and the ratio, never in the score.
+    """
+
+    def __init__(
+        self,
+        row_ND: ArrayLike,
+        *,
+        norm_N: ArrayLike | None = None,
+        device: str = "cpu",
+        num_threads: int | None = None,
+        name: str = "references",
+        ids: Sequence[str] | None = None,
+        _instructions: str = "",
+    ) -> None:
+        if device not in DEVICES:
+            raise ValueError(f"{WHO}: device must be one of {', '.join(DEVICES)}, got {device!r}")
+        self.device = device
+        self.num_threads = checked_threads(num_threads)
+        row_ND = checked_rows(row_ND, name)
+        if not 1 <= len(row_ND) <= MAX_REFS:
+            raise ValueError(f"{WHO}: {name} must have from 1 to {MAX_REFS} rows, got {len(row_ND)}")
+        self.num_rows, self.num_dims = row_ND.shape
+        own_norm_N = row_norms(row_ND, name, num_threads=self.num_threads, ids=ids)
+        norm_N = own_norm_N if norm_N is None else checked_norms(norm_N, len(row_ND), f"norms of {name}")
+        if device == "cuda":
+            check_cuda()
+            self._native = _C.prepare_cuda(row_ND, own_norm_N, norm_N)
+        else:
+            self._native = _C.prepare_cpu(row_ND, own_norm_N, norm_N, self.num_threads, _instructions)
+
+    def __len__(self) -> int:
+        return int(self.num_rows)
+
+    @property
+    def path(self) -> str:
+        """What runs: an instruction set, or "cuda"."""
+        return self._native.path
+
+    def search(
+        self,
+        query_QD: ArrayLike,
+        *,
+        k: int | None = 10,
+        tau: ArrayLike = 1.0,
+        min_score: float | None = None,
+        direction: str = "copy",
+        norm_Q: ArrayLike | None = None,
+        num_threads: int | None = None,
+        progress: Progress | None = None,
+        name: str = "queries",
+        ids: Sequence[str] | None = None,
+    ) -> Candidates:
+        """The best k of each query, or with k=None every pair with score >= min_score (inclusive).
+
+        tau: one number or one per query, above 0.  progress(pairs_done, pairs_in_all) is called about
+        ten times a second; an exception in it, or Ctrl-C, ends the search.
+        ValueError names the argument that breaks a rule.
+        """
+        query_QD = checked_rows(query_QD, name)
+        if query_QD.shape[1] != self.num_dims:
+            raise ValueError(
+                f"{WHO}: {name} have {query_QD.shape[1]} columns but the references have {self.num_dims}; "
+                "embed both with the same model"
+            )
+        floor = _checked_mode(k, min_score)
+        if direction not in DIRECTIONS:
+            raise ValueError(f"{WHO}: direction must be one of {', '.join(DIRECTIONS)}, got {direction!r}")
+        threads = self.num_threads if num_threads is None else checked_threads(num_threads)
+        own_norm_Q = row_norms(query_QD, name, num_threads=threads, ids=ids)
+        norm_Q = own_norm_Q if norm_Q is None else checked_norms(norm_Q, len(query_QD), f"norms of {name}")
+        ref_row_QK, score_QK, ratio_QK = self._native.search(
+            query_QD,
+            own_norm_Q,
+            norm_Q,
+            _checked_tau(tau, len(query_QD)),
+            0 if k is None else int(k),
+            floor,
+            direction,
+            threads,
+            progress,
+        )
+        return Candidates(ref_row_QK=ref_row_QK, score_QK=score_QK, ratio_QK=ratio_QK)
+
+
+def checked_rows(rows: ArrayLike, name: str) -> NDArray[np.float32]:
+    """`rows` as C-contiguous float32 (N, D), or a ValueError that says what is wrong with it."""
+    array = np.asarray(rows)
+    if array.ndim == 1:
+        raise ValueError(
+            f"{WHO}: {name} must have shape (rows, D), got one row of shape {array.shape}; "
+            f"pass row[None], shape (1, {len(array)})"
+        )
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise ValueError(f"{WHO}: {name} must have shape (rows, D) with D >= 1, got {array.shape}")
+    if array.dtype not in (np.float16, np.float32, np.float64):
+        raise ValueError(
+            f"{WHO}: {name} must be float16, float32 or float64, got {array.dtype}; convert them first"
+        )
+    if array.dtype == np.float64:
+        with np.errstate(over="ignore", under="ignore"):  # what overflows is reported by row_norms
+            array = array.astype(np.float32)
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def row_norms(
+    row_ND: NDArray[np.float32], name: str, *, num_threads: int = 1, ids: Sequence[str] | None = None
+) -> NDArray[np.float64]:
+    """sqrt(dot(x, x)) of every row. ValueError names the first row that has no direction."""
+    norm_N = _C.row_norms(row_ND, num_threads)
+    bad_N = ~np.isfinite(norm_N) | (norm_N == 0)
+    if bad_N.any():
+        row = int(np.argmax(bad_N))
+        who = f"row {row}" if ids is None else f"row {row} (id {ids[row]!r})"
+        what = "is all zeros, so it has no direction" if norm_N[row] == 0 else "holds NaN or infinite values"
+        raise ValueError(
+            f"{WHO}: {name}: {who} {what} ({int(bad_N.sum())} such of {len(row_ND)} rows); "
+            "embed these images again or drop the rows"
+        )
+    return norm_N
+
+
+def checked_norms(norms: ArrayLike, num_rows: int, name: str) -> NDArray[np.float64]:
+    """`norms` as float64 (N,), finite and above 0."""
+    norm_N = np.ascontiguousarray(norms, dtype=np.float64)
+    if norm_N.shape != (num_rows,):
+        raise ValueError(f"{WHO}: {name} must have shape ({num_rows},), one for each row, got {norm_N.shape}")
+    bad_N = ~(np.isfinite(norm_N) & (norm_N > 0))
+    if bad_N.any():
+        row = int(np.argmax(bad_N))
+        raise ValueError(f"{WHO}: {name} must be finite and above 0, got {norm_N[row]} in row {row}")
+    return norm_N
+
+
+def checked_threads(num_threads: int | None) -> int:
+    """The number of threads to use; None is every core this process may run on."""
+    if num_threads is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not 1 <= num_threads <= 1024:
+        raise ValueError(
+            f"{WHO}: num_threads must be from 1 to 1024, or None for every core, got {num_threads}"
+        )
+    return int(num_threads)
+
+
+def check_cuda() -> None:
+    """ValueError if device='cuda' can't work here, with the way out."""
+    info = _C.build_info()
+    if not info["with_cuda"]:
+        raise ValueError(
+            f"{WHO}: device 'cuda' was asked of a build without CUDA; use device 'cpu', or install again "
+            "with nvcc on PATH and ASL_FAST_CUDA=ON"
+        )
+    if not info["cuda_devices"]:
+        raise ValueError(
+            f"{WHO}: device 'cuda' was asked for but no GPU can be used ({info['cuda_problem']}); "
+            "use device 'cpu', or install an NVIDIA driver for this GPU"
+        )
+
+
+def _checked_mode(k: int | None, min_score: float | None) -> float:
+    """The lowest score wanted, -inf if there is none."""
+    if k is None and min_score is None:
+        raise ValueError(
+            f"{WHO}: k is None, which asks for every pair above a score, but min_score is None too; "
+            "give min_score, or k"
+        )
+    if k is not None and not (isinstance(k, int | np.integer) and 1 <= k <= MAX_REFS):
+        raise ValueError(
+            f"{WHO}: k must be a whole number from 1, or None for every pair above min_score, got {k!r}"
+        )
+    if min_score is not None and np.isnan(min_score):
+        raise ValueError(
+            f"{WHO}: min_score must be a number, got {min_score}; give a cosine from -1 to 1, or None"
+        )
+    return -np.inf if min_score is None else float(min_score)
+
+
+def _checked_tau(tau: ArrayLike, num_queries: int) -> NDArray[np.float64]:
+    tau_Q = np.asarray(tau, dtype=np.float64)
+    if tau_Q.ndim != 0 and tau_Q.shape != (num_queries,):
+        raise ValueError(
+            f"{WHO}: tau must be one number or one per query, shape ({num_queries},), got {tau_Q.shape}"
+        )
+    bad = ~(tau_Q > 0)
+    if bad.any():
+        worst = tau_Q[bad][0] if tau_Q.ndim else tau_Q
+        raise ValueError(f"{WHO}: tau must be above 0, got {worst}; 1 is the paper's value")
+    return np.ascontiguousarray(np.broadcast_to(tau_Q, (num_queries,)))

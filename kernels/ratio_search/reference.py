@@ -1,0 +1,60 @@
+"""The formula of ratio_search in NumPy float64, and nothing else.
+
+Bit for bit what every fast path gives, because the summation order is the same (csrc exact_dot.h):
+eight lanes, lane j adds the products of dimensions j, j + 8, ... in turn, then
+((l0 + l4) + (l2 + l6)) + ((l1 + l5) + (l3 + l7)). A product of two float32 is exact in float64.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Found = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
+
+
+def dots(query_QD: NDArray[np.float32], ref_ND: NDArray[np.float32]) -> NDArray[np.float64]:
+    """dot_QN: all dot products in float64, in the fixed order."""
+    num_dims = query_QD.shape[1]
+    lane_8QN = np.zeros((8, len(query_QD), len(ref_ND)))
+    for d in range(num_dims):
+        query_Q, ref_N = query_QD[:, d].astype(np.float64), ref_ND[:, d].astype(np.float64)
+        lane_8QN[d % 8] += query_Q[:, None] * ref_N[None, :]
+    l0, l1, l2, l3, l4, l5, l6, l7 = lane_8QN
+    result_QN: NDArray[np.float64] = ((l0 + l4) + (l2 + l6)) + ((l1 + l5) + (l3 + l7))
+    return result_QN
+
+
+def row_norms(row_ND: NDArray[np.float32]) -> NDArray[np.float64]:
+    """norm_N: sqrt(dot(x, x)) of every row."""
+    return np.array([np.sqrt(dots(row[None], row[None])[0, 0]) for row in row_ND])
+
+
+def ratio_search(
+    query_QD: NDArray[np.float32],
+    ref_ND: NDArray[np.float32],
+    *,
+    query_norm_Q: NDArray[np.float64],
+    ref_norm_N: NDArray[np.float64],
+    k: int | None,
+    tau_Q: NDArray[np.float64],
+    min_score: float = -np.inf,
+    direction: str = "copy",
+) -> Found:
+    """ref_row_QK, score_QK, ratio_QK by brute force: score every pair, filter, sort."""
+    score_QN = dots(query_QD, ref_ND) / (row_norms(query_QD)[:, None] * row_norms(ref_ND)[None, :])
+    ratio_QN = query_norm_Q[:, None] / ref_norm_N[None, :]
+    copy_QN = ratio_QN <= tau_Q[:, None]
+    keep_QN = {"copy": copy_QN, "original": ~copy_QN, "both": np.ones_like(copy_QN)}[direction]
+    keep_QN &= score_QN >= min_score
+    width = int(keep_QN.sum(axis=1).max(initial=0)) if k is None else k
+    ref_row_QK = np.full((len(query_QD), width), -1, np.int64)
+    score_QK = np.full(ref_row_QK.shape, -np.inf)
+    ratio_QK = np.full(ref_row_QK.shape, np.nan)
+    for q, keep_N in enumerate(keep_QN):
+        row_M = np.flatnonzero(keep_N)
+        row_M = row_M[np.lexsort((row_M, -score_QN[q, row_M]))][:width]
+        ref_row_QK[q, : len(row_M)] = row_M
+        score_QK[q, : len(row_M)] = score_QN[q, row_M]
+        ratio_QK[q, : len(row_M)] = ratio_QN[q, row_M]
+    return ref_row_QK, score_QK, ratio_QK

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Build the native code with the address and undefined-behaviour sanitizers, then with the thread sanitizer,
+# and run its native checks. Needs only a C++ compiler; takes well under a minute.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+compiler=${CXX:-c++}
+
+instructions_of() {
+    case "$1" in
+        *_avx512.cpp) echo "-mavx512f -mfma" ;;
+        *_avx2.cpp) echo "-mavx2 -mfma" ;;
+    esac
+}
+
+check() {
+    local name=$1 sanitizer=$2 folder="build/sanitize/$1" source
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    local sources=(csrc/common/*.cpp csrc/ratio_search/*.cpp tests/native/ratio_search_native.cpp)
+    case "$(uname -m)" in x86_64 | amd64) ;; *) sources=($(printf '%s\n' "${sources[@]}" | grep -v _avx)) ;; esac
+    # shellcheck disable=SC2046 # the flags are words
+    for source in "${sources[@]}"; do
+        echo "$(instructions_of "$source") -o $folder/$(basename "$source" .cpp).o $source"
+    done | xargs -P "$(nproc)" -L 1 "$compiler" -std=c++20 -O1 -g -Wall -Wextra -fno-omit-frame-pointer \
+        -fsanitize="$sanitizer" -fno-sanitize-recover=all -c
+    "$compiler" -fsanitize="$sanitizer" "$folder"/*.o -pthread -o "$folder/checks"
+    "$folder/checks"
+    echo "sanitize: $name: clean"
+}
+
+check address-undefined address,undefined,float-cast-overflow
+check thread thread

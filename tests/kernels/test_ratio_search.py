@@ -1,0 +1,394 @@
+"""ratio_search against the float64 brute force: the same bits, whatever runs."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from asl_fast import _C, records
+from asl_fast.kernels.ratio_search import DIRECTIONS, PreparedRefs
+from asl_fast.kernels.ratio_search import reference as plain
+
+PATHS = _C.build_info()["cpu_paths"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One search: what is asked, of which rows."""
+
+    query_QD: NDArray[np.float32]
+    ref_ND: NDArray[np.float32]
+    query_norm_Q: NDArray[np.float64]
+    ref_norm_N: NDArray[np.float64]
+    k: int | None
+    tau_Q: NDArray[np.float64]
+    min_score: float | None
+    direction: str
+
+    def expected(self) -> plain.Found:
+        return plain.ratio_search(
+            self.query_QD,
+            self.ref_ND,
+            query_norm_Q=self.query_norm_Q,
+            ref_norm_N=self.ref_norm_N,
+            k=self.k,
+            tau_Q=self.tau_Q,
+            min_score=-np.inf if self.min_score is None else self.min_score,
+            direction=self.direction,
+        )
+
+    def found(self, path: str, num_threads: int) -> plain.Found:
+        refs = PreparedRefs(self.ref_ND, norm_N=self.ref_norm_N, num_threads=num_threads, _instructions=path)
+        assert refs.path == path
+        found = refs.search(
+            self.query_QD,
+            k=self.k,
+            tau=self.tau_Q,
+            min_score=self.min_score,
+            direction=self.direction,
+            norm_Q=self.query_norm_Q,
+        )
+        return found.ref_row_QK, found.score_QK, found.ratio_QK
+
+    def found_in_chunks(self, chunk_rows: int, capacity: int) -> plain.Found:
+        ref_norm_N, query_norm_Q = plain.row_norms(self.ref_ND), plain.row_norms(self.query_QD)
+        refs = _C.prepare_chunked_on_host(self.ref_ND, ref_norm_N, self.ref_norm_N, chunk_rows, capacity)
+        floor = -np.inf if self.min_score is None else self.min_score
+        return refs.search(
+            self.query_QD,
+            query_norm_Q,
+            self.query_norm_Q,
+            self.tau_Q,
+            self.k or 0,
+            floor,
+            self.direction,
+            1,
+            None,
+        )
+
+
+def rows_of(kind: str, num_rows: int, num_dims: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Rows without an all-zero one, of a kind that some shortcut might get wrong."""
+    row_ND = rng.standard_normal((num_rows, num_dims))
+    if kind == "small integers":  # many exact ties
+        row_ND = rng.integers(-2, 3, (num_rows, num_dims)).astype(float)
+    elif kind == "all equal":
+        row_ND[:] = row_ND[0]
+    elif kind == "duplicates":
+        row_ND = row_ND[rng.integers(0, max(1, num_rows // 4), num_rows)]
+    elif kind == "near ties":  # closer together than the screen can tell apart
+        row_ND = 1 + 1e-6 * row_ND
+    elif kind == "sparse":
+        row_ND *= rng.random((num_rows, num_dims)) < 0.1
+    elif kind == "denormal":
+        row_ND = rng.integers(-3, 4, (num_rows, num_dims)) * 2.0**-149
+    elif kind == "any scale":
+        row_ND *= 10.0 ** rng.uniform(-44, 37, (num_rows, 1))
+    elif kind == "any scale inside a row":
+        row_ND *= 10.0 ** rng.uniform(-44, 37, (num_rows, num_dims))
+    row_ND = row_ND.astype(np.float32)
+    row_ND[~row_ND.any(axis=1), 0] = 2.0**-149 if kind == "denormal" else 1.0
+    return row_ND
+
+
+KINDS = [
+    "normal",
+    "small integers",
+    "all equal",
+    "duplicates",
+    "near ties",
+    "sparse",
+    "denormal",
+    "any scale",
+    "any scale inside a row",
+]
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    num_refs = draw(st.sampled_from([1, 2, 15, 16, 17, 31, 32, 33, 64, 100, 300, 700]))
+    num_queries = draw(st.sampled_from([1, 2, 5, 6, 7, 13, 14, 15, 29, 60]))
+    num_dims = draw(st.one_of(st.integers(1, 40), st.sampled_from([63, 64, 65, 127, 200])))
+    kind = draw(st.sampled_from(KINDS))
+    ref_ND = rows_of(kind, num_refs, num_dims, rng)
+    query_QD = rows_of(kind, num_queries, num_dims, rng)
+    if draw(st.booleans()):  # queries that are references: the highest scores, and ratios of exactly 1
+        query_QD[::2] = ref_ND[rng.integers(0, num_refs, len(query_QD[::2]))]
+    if draw(st.booleans()):
+        query_norm_Q, ref_norm_N = plain.row_norms(query_QD), plain.row_norms(ref_ND)
+    else:  # few different norms: ratios that hit tau exactly
+        query_norm_Q = rng.integers(1, 6, num_queries) / 3.0
+        ref_norm_N = rng.integers(1, 6, num_refs) / 3.0
+    some_ratio = float(query_norm_Q[0] / ref_norm_N[0])
+    tau = draw(st.sampled_from(["one", "exact", "half", "each", "infinite"]))
+    tau_Q = {
+        "one": np.ones(num_queries),
+        "exact": np.full(num_queries, some_ratio if some_ratio > 0 else 1.0),
+        "half": np.full(num_queries, 0.5),
+        "each": rng.uniform(0.2, 3, num_queries),
+        "infinite": np.full(num_queries, np.inf),
+    }[tau]
+    k = draw(st.sampled_from([None, 1, 2, 10, 100, 1000]))
+    min_score = draw(st.sampled_from([None, -1.0, 0.0, 0.3, "a score"]))
+    if min_score == "a score":
+        score_N = plain.dots(query_QD[:1], ref_ND)[0]
+        score_N /= plain.row_norms(query_QD[:1])[0] * plain.row_norms(ref_ND)
+        min_score = float(rng.choice(score_N))
+    if k is None and min_score is None:
+        min_score = 0.1
+    return Case(
+        query_QD, ref_ND, query_norm_Q, ref_norm_N, k, tau_Q, min_score, draw(st.sampled_from(DIRECTIONS))
+    )
+
+
+def assert_same_bits(expected: plain.Found, found: plain.Found) -> None:
+    for name, want, got in zip(("ref_row", "score", "ratio"), expected, found, strict=True):
+        assert want.shape == got.shape, f"{name}: {got.shape} instead of {want.shape}"
+        np.testing.assert_array_equal(got.view(np.int64), want.view(np.int64), err_msg=name)
+
+
+@settings(max_examples=250, deadline=None)
+@given(case=cases(), num_threads=st.sampled_from([1, 2, 7]), path=st.sampled_from(PATHS))
+def test_every_path_and_thread_count_gives_the_bits_of_the_brute_force(
+    case: Case, num_threads: int, path: str
+) -> None:
+    assert_same_bits(case.expected(), case.found(path, num_threads))
+
+
+@settings(max_examples=150, deadline=None)
+@given(case=cases(), chunk_rows=st.sampled_from([1, 7, 64, 1000]), capacity=st.sampled_from([1, 3, 16, 4000]))
+def test_chunks_with_overflowing_buffers_drop_no_pair(case: Case, chunk_rows: int, capacity: int) -> None:
+    assert_same_bits(case.expected(), case.found_in_chunks(chunk_rows, capacity))
+
+
+def large_case(
+    kind: str, *, num_dims: int = 9, num_refs: int = 4000, k: int | None = 5, **changes: object
+) -> Case:
+    rng = np.random.default_rng(7)
+    ref_ND, query_QD = rows_of(kind, num_refs, num_dims, rng), rows_of(kind, 40, num_dims, rng)
+    asked = {
+        "query_QD": query_QD,
+        "ref_ND": ref_ND,
+        "query_norm_Q": rng.uniform(1, 2, 40),
+        "ref_norm_N": rng.uniform(1, 2, num_refs),
+        "k": k,
+        "tau_Q": np.ones(40),
+        "min_score": None,
+        "direction": "copy",
+    }
+    return Case(**{**asked, **changes})  # type: ignore[arg-type]
+
+
+def assert_every_path_agrees(case: Case) -> None:
+    expected = case.expected()
+    for path in PATHS:
+        for num_threads in (1, 2, 7):
+            assert_same_bits(expected, case.found(path, num_threads))
+
+
+@pytest.mark.parametrize("kind", ["normal", "all equal", "near ties", "duplicates", "small integers"])
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_lists_that_overflow_many_times_lose_nothing(kind: str, direction: str) -> None:
+    assert_every_path_agrees(large_case(kind, direction=direction))
+
+
+@pytest.mark.parametrize("num_dims", [257, 600])
+def test_rows_longer_than_a_chunk_of_dimensions_are_scored_whole(num_dims: int) -> None:
+    assert_every_path_agrees(large_case("normal", num_dims=num_dims, num_refs=700, direction="both"))
+
+
+def test_a_list_of_4096_is_the_brute_force_one() -> None:
+    assert_every_path_agrees(large_case("normal", k=4096, num_refs=9000, direction="both"))
+
+
+def test_range_mode_keeps_every_pair_at_or_above_the_score() -> None:
+    case = large_case("normal", k=None, min_score=0.2, direction="both")
+    assert case.expected()[0].shape[1] > 1000
+    assert_every_path_agrees(case)
+
+
+def test_one_query_split_over_threads_gives_the_same_bits() -> None:
+    case = large_case("duplicates", num_refs=20_000)
+    names = ("query_QD", "query_norm_Q", "tau_Q")
+    assert_every_path_agrees(replace(case, **{name: getattr(case, name)[:1] for name in names}))
+
+
+def test_a_ratio_of_exactly_tau_is_a_copy() -> None:
+    ref_ND = np.array([[3, 4], [6, 8]], np.float32)
+    found = PreparedRefs(ref_ND).search(np.array([[4, 3]], np.float32), k=2, tau=1.0)
+    assert found.ref_row_QK.tolist() == [[0, 1]]
+    assert found.ratio_QK.tolist() == [[1.0, 0.5]]
+
+
+def test_where_there_is_none_stands_minus_one_minus_infinity_and_nan() -> None:
+    found = PreparedRefs([[3.0, 4.0]]).search([[30.0, 40.0]], k=3)
+    assert found.ref_row_QK.tolist() == [[-1, -1, -1]]
+    assert (found.score_QK == -np.inf).all()
+    assert np.isnan(found.ratio_QK).all()
+
+
+def test_no_queries_find_nothing() -> None:
+    found = PreparedRefs([[3.0, 4.0]]).search(np.empty((0, 2), np.float32), k=3)
+    assert found.ref_row_QK.shape == (0, 3)
+
+
+def test_half_and_double_rows_are_searched_as_float32() -> None:
+    rng = np.random.default_rng(3)
+    row_ND = rng.standard_normal((50, 8)).astype(np.float16)
+    want = PreparedRefs(row_ND.astype(np.float32)).search(row_ND.astype(np.float32), k=3)
+    for kind in (np.float16, np.float64):
+        found = PreparedRefs(row_ND.astype(kind)).search(row_ND.astype(kind), k=3)
+        np.testing.assert_array_equal(found.score_QK, want.score_QK)
+
+
+def test_rows_in_any_memory_layout_give_the_same_answer() -> None:
+    row_ND = np.random.default_rng(4).standard_normal((60, 12)).astype(np.float32)
+    want = PreparedRefs(row_ND).search(row_ND, k=3)
+    wide = np.zeros((120, 24), np.float32)
+    wide[::2, ::2] = row_ND
+    for layout in (np.asfortranarray(row_ND), wide[::2, ::2]):
+        found = PreparedRefs(layout).search(layout, k=3)
+        np.testing.assert_array_equal(found.ref_row_QK, want.ref_row_QK)
+
+
+def test_flushing_denormals_in_the_caller_does_not_change_the_answer() -> None:
+    torch = pytest.importorskip("torch")
+    case = large_case("denormal", num_refs=200)
+    expected = case.expected()
+    assert torch.set_flush_denormal(True)
+    try:
+        found = case.found(PATHS[0], 1)
+    finally:
+        torch.set_flush_denormal(False)
+    assert_same_bits(expected, found)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 70))
+@settings(max_examples=50, deadline=None)
+def test_norms_have_the_same_bits_in_records_reference_and_native(seed: int, num_dims: int) -> None:
+    row_ND = rows_of("any scale", 20, num_dims, np.random.default_rng(seed))
+    np.testing.assert_array_equal(_C.row_norms(row_ND, 2), plain.row_norms(row_ND))
+    np.testing.assert_array_equal(records.norms(row_ND), plain.row_norms(row_ND))
+
+
+def test_progress_rises_to_the_number_of_pairs_that_pass_the_predicate() -> None:
+    told: list[tuple[int, int]] = []
+    row_ND = np.random.default_rng(5).standard_normal((500, 4)).astype(np.float32)
+    PreparedRefs(row_ND).search(row_ND, k=1, progress=lambda done, total: told.append((done, total)))
+    norm_N = plain.row_norms(row_ND)
+    num_pairs = int((norm_N[:, None] / norm_N[None, :] <= 1).sum())
+    assert told[-1] == (num_pairs, num_pairs)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+def long_search(progress: object = None) -> None:
+    row_ND = np.random.default_rng(6).standard_normal((40_000, 64)).astype(np.float32)
+    refs = PreparedRefs(row_ND, num_threads=1, _instructions="plain")
+    refs.search(row_ND, k=10, tau=np.inf, progress=progress)  # type: ignore[arg-type]
+
+
+def test_an_exception_of_the_progress_callback_ends_the_search() -> None:
+    def refuse(*_: int) -> None:
+        raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError, match="no more"):
+        long_search(refuse)
+
+
+def test_ctrl_c_ends_a_search_soon() -> None:
+    timer = threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        long_search()
+    assert time.monotonic() - start < 3
+    timer.join()
+
+
+ROWS = np.ones((3, 2), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"query_QD": np.ones((1, 5))}, "queries have 5 columns but the references have 2; embed both"),
+        ({"query_QD": np.ones(2)}, r"pass row\[None\], shape \(1, 2\)"),
+        ({"query_QD": np.ones((1, 2, 2))}, r"queries must have shape \(rows, D\)"),
+        ({"query_QD": np.ones((1, 2), int)}, "must be float16, float32 or float64, got int64"),
+        ({"query_QD": [[1, np.nan]], "name": "q.npy"}, "q.npy: row 0 holds NaN or infinite values"),
+        ({"query_QD": [[1.0, 1e39]]}, "row 0 holds NaN or infinite values"),
+        ({"query_QD": [[1.0, 1.0], [0.0, 0.0]], "ids": ["a", "b"]}, r"row 1 \(id 'b'\) is all zeros"),
+        ({"k": 0}, "k must be a whole number from 1, or None .* got 0"),
+        ({"k": 2.5}, "k must be a whole number from 1"),
+        ({"k": None}, "min_score is None too; give min_score, or k"),
+        ({"min_score": np.nan}, "min_score must be a number, got nan"),
+        ({"tau": 0.0}, "tau must be above 0, got 0.0"),
+        ({"tau": np.nan}, "tau must be above 0, got nan"),
+        ({"tau": [1.0, 1.0]}, r"tau must be one number or one per query, shape \(1,\), got \(2,\)"),
+        ({"tau": [-1.0]}, r"tau must be above 0, got -1.0"),
+        ({"direction": "sideways"}, "direction must be one of copy, original, both, got 'sideways'"),
+        ({"norm_Q": [0.0]}, "norms of queries must be finite and above 0, got 0.0 in row 0"),
+        ({"norm_Q": [1.0, 2.0]}, r"norms of queries must have shape \(1,\)"),
+        ({"num_threads": 0}, "num_threads must be from 1 to 1024, or None for every core, got 0"),
+    ],
+)
+def test_a_broken_rule_is_named_with_its_value(arguments: dict[str, object], message: str) -> None:
+    refs = PreparedRefs(ROWS)
+    with pytest.raises(ValueError, match=message) as caught:
+        refs.search(**{"query_QD": ROWS[:1], **arguments})  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"row_ND": np.ones((0, 2))}, "references must have from 1 to 4294967295 rows, got 0"),
+        ({"row_ND": np.ones((2, 0))}, r"references must have shape \(rows, D\) with D >= 1, got \(2, 0\)"),
+        ({"row_ND": [[np.inf, 1.0]]}, "references: row 0 holds NaN or infinite values"),
+        ({"norm_N": [1.0, np.nan, 1.0]}, "norms of references must be finite and above 0, got nan in row 1"),
+        ({"device": "tpu"}, "device must be one of cpu, cuda, got 'tpu'"),
+        ({"_instructions": "mmx"}, "instruction set 'mmx' is unknown or can't run on this CPU"),
+    ],
+)
+def test_references_that_break_a_rule_are_named(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PreparedRefs(**{"row_ND": ROWS, **arguments})  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(bool(_C.build_info()["cuda_devices"]), reason="there is a GPU: the search would run")
+def test_cuda_without_a_gpu_or_a_cuda_build_says_what_to_do() -> None:
+    with pytest.raises(ValueError, match=r"device 'cuda' was asked .* use device 'cpu', or install"):
+        PreparedRefs(ROWS, device="cuda")
+
+
+@pytest.mark.skipif(not _C.build_info()["cuda_devices"], reason="needs a GPU and a CUDA build")
+@settings(max_examples=50, deadline=None)
+@given(case=cases())
+def test_the_gpu_gives_the_bits_of_the_brute_force(case: Case) -> None:
+    refs = PreparedRefs(case.ref_ND, norm_N=case.ref_norm_N, device="cuda")
+    found = refs.search(
+        case.query_QD,
+        k=case.k,
+        tau=case.tau_Q,
+        min_score=case.min_score,
+        direction=case.direction,
+        norm_Q=case.query_norm_Q,
+    )
+    assert_same_bits(case.expected(), (found.ref_row_QK, found.score_QK, found.ratio_QK))
+
+
+def test_the_build_says_what_it_can_run() -> None:
+    info = _C.build_info()
+    assert info["chosen"] == info["cpu_paths"][0]
+    assert set(info["cpu_paths"]) <= set(info["instruction_sets"])
+    assert info["cpu_paths"][-1] == "plain"
+    assert ("avx512" in info["cpu_paths"]) == ("avx512f" in info["cpu_features"])
