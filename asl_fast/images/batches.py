@@ -1,0 +1,112 @@
+"""Files -> batches of pixels in order, read ahead by threads."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asl_fast.images.decode import ImageError, decode
+from asl_fast.images.find import ImageFile
+from asl_fast.images.resize import Resize
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """One row of failures.csv. All three are safe to write as UTF-8 text on one line."""
+
+    id: str
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Pixels of the files first .. first + batch_size - 1, less those that failed.
+
+    file_B: the files that were decoded, in order.  pixels_BHWC: uint8, one row for each of file_B.
+    failures: the others. A batch may hold failures only: then B is 0.
+    """
+
+    first: int
+    file_B: list[ImageFile]
+    pixels_BHWC: NDArray[np.uint8]
+    failures: list[Failure]
+
+    def __post_init__(self) -> None:
+        if len(self.file_B) != len(self.pixels_BHWC):
+            raise ValueError(f"batch: has {len(self.file_B)} files but {len(self.pixels_BHWC)} pictures")
+
+
+def load_batches(
+    files: Sequence[ImageFile], resize: Resize, *, batch_size: int, num_threads: int, start: int = 0
+) -> Iterator[Batch]:
+    """Batches in the order of `files`; batch i always covers files[i * batch_size : (i + 1) * batch_size].
+
+    start: number of files already done, a multiple of batch_size (or all of them).
+    A file that can't be read or decoded becomes a Failure; any other exception ends the run. Memory is
+    bounded by one batch and the pictures read ahead (another batch), however many files there are. Closing
+    the generator stops the threads.
+    """
+    if batch_size < 1 or num_threads < 1:
+        raise ValueError(
+            f"load_batches: batch_size and num_threads must be 1 or more, got {batch_size} and {num_threads}"
+        )
+    if not 0 <= start <= len(files) or (start % batch_size and start != len(files)):
+        raise ValueError(
+            f"load_batches: start must be a multiple of batch_size {batch_size} and at most {len(files)}, "
+            f"got {start}"
+        )
+    return _batches(files, resize, batch_size, num_threads, start)
+
+
+def _batches(
+    files: Sequence[ImageFile], resize: Resize, batch_size: int, num_threads: int, start: int
+) -> Iterator[Batch]:
+    pool = ThreadPoolExecutor(num_threads, thread_name_prefix="asl_fast-images")
+    pending: deque[Future[NDArray[np.uint8] | Failure]] = deque()
+    submitted = start
+    try:
+        for first in range(start, len(files), batch_size):
+            batch_files = files[first : first + batch_size]
+            ahead = min(len(files), first + len(batch_files) + batch_size)
+            while submitted < ahead:
+                pending.append(pool.submit(_load, files[submitted], resize))
+                submitted += 1
+            yield _gathered(first, batch_files, pending, resize.edge_px)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _gathered(
+    first: int,
+    batch_files: Sequence[ImageFile],
+    pending: deque[Future[NDArray[np.uint8] | Failure]],
+    edge_px: int,
+) -> Batch:
+    pixels_BHWC = np.empty((len(batch_files), edge_px, edge_px, 3), np.uint8)
+    decoded: list[ImageFile] = []
+    failures: list[Failure] = []
+    for file in batch_files:
+        loaded = pending.popleft().result()
+        if isinstance(loaded, Failure):
+            failures.append(loaded)
+        else:
+            pixels_BHWC[len(decoded)] = loaded
+            decoded.append(file)
+    return Batch(first=first, file_B=decoded, pixels_BHWC=pixels_BHWC[: len(decoded)], failures=failures)
+
+
+def _load(file: ImageFile, resize: Resize) -> NDArray[np.uint8] | Failure:
+    try:
+        data = file.read()
+    except OSError as error:
+        return Failure(id=file.id, path=file.shown_path, reason=f"can't be read: {error.strerror or error}")
+    try:
+        return resize(decode(data, edge_px_hint=resize.edge_px))
+    except ImageError as error:
+        return Failure(id=file.id, path=file.shown_path, reason=str(error))
