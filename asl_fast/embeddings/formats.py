@@ -1,0 +1,162 @@
+"""A file of embeddings, by its ending."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asl_fast.embeddings import hdf5, npy, npz, parquet
+from asl_fast.embeddings.rows import Stored, as_float32
+from asl_fast.errors import InputError
+from asl_fast.records import Embeddings
+
+SUFFIXES = (".npy", ".npz", ".h5", ".hdf5", ".parquet")
+
+
+def check_suffix(path: str | os.PathLike[str], argument: str) -> None:
+    """InputError if no format of embeddings ends so."""
+    suffix = Path(path).suffix
+    if suffix not in SUFFIXES:
+        what = f"ends in {suffix!r}" if suffix else "has no ending"
+        raise InputError(f"{argument} {os.fspath(path)} {what}; embeddings are {', '.join(SUFFIXES)}")
+
+
+def holds_embeddings(path: str | os.PathLike[str]) -> bool:
+    """True for a file of embeddings, False for pictures: a folder, a list, shards, or a table of paths."""
+    place = Path(path)
+    if place.suffix != ".parquet" or not place.is_file():
+        return place.suffix in SUFFIXES and not place.is_dir()
+    return parquet.has_rows(place)
+
+
+def check_out(out: str | os.PathLike[str], argument: str = "--out") -> None:
+    """InputError if embeddings can't be written there: unknown ending, a folder, a place that is closed."""
+    check_suffix(out, argument)
+    place = Path(out)
+    if place.is_dir():
+        raise InputError(f"{argument} {place} is a folder; name a file in it")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=place.parent):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{argument} {place}: its folder can't be written to ({error.strerror}); choose another"
+        ) from None
+
+
+def write_embeddings(
+    path: str | os.PathLike[str], embeddings: Embeddings, *, made_by: Mapping[str, str | int] | None = None
+) -> list[Path]:
+    """Write in the format of the ending, whole or not at all; return the files, the one of this name last.
+
+    made_by: a few more words for the file's metadata, such as the model's name.
+    """
+    check_suffix(path, "embeddings file")
+    place, words = Path(path), made_by or {}
+    if place.suffix == ".npy":
+        return npy.write(place, embeddings, words)
+    if place.suffix == ".npz":
+        return npz.write(place, embeddings, words)
+    if place.suffix == ".parquet":
+        return parquet.write(place, embeddings, words)
+    return hdf5.write(place, embeddings, words)
+
+
+def read_embeddings(
+    path: str | os.PathLike[str],
+    *,
+    norms_path: str | os.PathLike[str] | None = None,
+    ids_path: str | os.PathLike[str] | None = None,
+    side: str | None = None,
+) -> Embeddings:
+    """The rows of a file, checked, with their ids; ids are row numbers where no list is there.
+
+    norms_path: norms of another network for the same images: an .npy of shape (N,), or embeddings of any
+    format, whose row norms (or `norms`) are taken by id. ids_path: a text file, one id a line, in place of
+    the file's own. side: "queries" or "refs" of an HDF5 file that holds both.
+    InputError, one line, for whatever cannot be used.
+    """
+    who = os.fspath(path)
+    stored = _read_stored(Path(path), who, None if ids_path is None else Path(ids_path), side)
+    if stored.row_ND.ndim != 2:
+        raise InputError(
+            f"{who}: rows must have shape (N, D), got {stored.row_ND.shape}; store one row an image"
+        )
+    if ids_path is None:
+        ids = stored.ids
+    else:
+        ids = npy.read_ids(Path(ids_path))
+        if len(ids) != len(stored.row_ND):
+            raise InputError(
+                f"{who} has {len(stored.row_ND)} rows but {os.fspath(ids_path)} has {len(ids)} ids; "
+                "there must be one id for each row"
+            )
+    if ids is None:
+        ids = [str(row) for row in range(len(stored.row_ND))]
+    row_ND = as_float32(stored.row_ND, who, ids if len(ids) == len(stored.row_ND) else None)
+    norm_N = None if stored.norm_N is None else np.asarray(stored.norm_N, dtype=np.float64)
+    if norms_path is not None:
+        norm_N = _other_norms(Path(norms_path), ids, who, side)
+    try:
+        return Embeddings(
+            ids=ids,
+            row_ND=row_ND,
+            norm_N=norm_N,  # type: ignore[arg-type]
+            path_N=stored.path_N,
+            fingerprint=stored.fingerprint,
+            name=who,
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def _read_stored(path: Path, who: str, ids_path: Path | None, side: str | None) -> Stored:
+    if side not in (None, "queries", "refs"):
+        raise ValueError(f"read_embeddings: side must be 'queries' or 'refs', got {side!r}")
+    check_suffix(path, "embeddings file")
+    if not path.is_file():
+        what = "is a folder, not a file" if path.is_dir() else "does not exist"
+        raise InputError(f"{who} {what}; give a file that embed wrote")
+    if path.suffix == ".npy":
+        return npy.read(path, who, ids_path)
+    if path.suffix == ".npz":
+        return npz.read(path, who)
+    if path.suffix == ".parquet":
+        return parquet.read(path, who)
+    return hdf5.read(path, who, side)
+
+
+def _other_norms(path: Path, ids: Sequence[str], who: str, side: str | None) -> NDArray[np.float64]:
+    """Norms for `ids` from an .npy (N,) or from another file of embeddings, matched by id."""
+    if path.suffix == ".npy" and path.is_file():
+        plain = npy.load_array(path, str(path))
+        if plain.ndim == 1:
+            return _plain_norms(plain, len(ids), who, path)
+    other = read_embeddings(path, side=side)
+    if list(other.ids) == list(ids):
+        return other.norm_N
+    row_of = {identity: row for row, identity in enumerate(other.ids)}
+    missing = [identity for identity in ids if identity not in row_of]
+    if missing:
+        raise InputError(
+            f"{path} has no row for id {missing[0]!r} of {who} ({len(missing)} of {len(ids)} ids missing); "
+            "embed the same images with both models"
+        )
+    return other.norm_N[[row_of[identity] for identity in ids]]
+
+
+def _plain_norms(plain: NDArray[np.generic], num_rows: int, who: str, path: Path) -> NDArray[np.float64]:
+    if len(plain) != num_rows:
+        raise InputError(
+            f"{path} has {len(plain)} norms but {who} has {num_rows} rows; "
+            "there must be one norm for each row"
+        )
+    if plain.dtype.kind != "f":
+        raise InputError(f"{path}: norms must be a floating type, got {plain.dtype}")
+    return plain.astype(np.float64)

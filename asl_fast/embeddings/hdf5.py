@@ -1,0 +1,185 @@
+"""HDF5 as the field has it: shards (`vectors`, `image_names`), or one file for both sides (`query`,
+`query_ids`, `reference`, `reference_ids`). Ours adds optional float32 `norms`, and checksums (Fletcher32).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from asl_fast.embeddings.rows import (
+    Stored,
+    check_texts,
+    extra_norms,
+    line_to_path,
+    meta_from_json,
+    meta_to_json,
+    path_to_line,
+)
+from asl_fast.errors import InputError
+from asl_fast.files import replacing
+from asl_fast.records import Embeddings
+
+SIDES = {"queries": "query", "refs": "reference"}
+_CHUNK_BYTES = 1 << 18
+_SPARSE_BYTES = 1 << 20
+
+
+def write(path: Path, embeddings: Embeddings, made_by: Mapping[str, str | int]) -> list[Path]:
+    """The shard form."""
+    with replacing(path) as temporary, _hdf5_file(temporary) as file:
+        _put(file, embeddings, made_by, {"rows": "vectors", "ids": "image_names"}, "")
+    return [path]
+
+
+def write_pair(path: Path, *, queries: Embeddings, refs: Embeddings) -> list[Path]:
+    """The single-file form: both sides in one file."""
+    with replacing(path) as temporary, _hdf5_file(temporary) as file:
+        for side, embeddings in (("query", queries), ("reference", refs)):
+            _put(file, embeddings, {}, {"rows": side, "ids": f"{side}_ids"}, f"{side}_")
+    return [path]
+
+
+def read(path: Path, who: str, side: str | None) -> Stored:
+    """side: "queries" or "refs" of the single-file form; a shard has no sides."""
+    try:
+        with h5py.File(path, "r") as file:
+            return _stored(file, who, side)
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        reason = str(error).split("(", 1)[-1].rstrip(")")
+        raise InputError(
+            f"{who}: the file is no HDF5, cut off or damaged ({reason}); copy or embed it again"
+        ) from None
+    except (RuntimeError, KeyError) as error:
+        raise InputError(f"{who}: the file is damaged ({error}); copy or embed it again") from None
+
+
+def _put(
+    file: Any, embeddings: Embeddings, made_by: Mapping[str, str | int], names: Mapping[str, str], prefix: str
+) -> None:
+    check_texts(embeddings.ids, "id", embeddings.name)
+    row_bytes = 4 * embeddings.num_dims
+    chunk = (min(len(embeddings), max(1, _CHUNK_BYTES // row_bytes)), embeddings.num_dims)
+    file.create_dataset(names["rows"], data=embeddings.row_ND, chunks=chunk, fletcher32=True)
+    _put_texts(file, names["ids"], embeddings.ids)
+    norm_N = extra_norms(embeddings)
+    if norm_N is not None:
+        file.create_dataset(f"{prefix}norms", data=norm_N.astype(np.float32), fletcher32=True)
+    if embeddings.path_N is not None:
+        _put_texts(file, f"{prefix}paths", [path_to_line(place) for place in embeddings.path_N])
+    file.attrs[f"{prefix}meta"] = meta_to_json(embeddings, made_by)
+
+
+def _put_texts(file: Any, name: str, texts: Sequence[str]) -> None:
+    """Texts of one length, so that the checksum covers them; of their own lengths where that wastes space."""
+    encoded = [text.encode() for text in texts]
+    longest = max(1, max(map(len, encoded)))
+    sparse = longest * len(encoded) > 4 * sum(map(len, encoded)) + _SPARSE_BYTES
+    if sparse:
+        file.create_dataset(name, data=encoded, dtype=h5py.string_dtype("utf-8"))  # takes no checksum
+    else:
+        kind = h5py.string_dtype("utf-8", longest)
+        file.create_dataset(name, data=np.array(encoded, dtype=kind), fletcher32=True)
+
+
+def _stored(file: Any, who: str, side: str | None) -> Stored:
+    if "vectors" in file:
+        names, prefix = ("vectors", "image_names"), ""
+    else:
+        there = [key for key in SIDES.values() if key in file]
+        if not there:
+            raise InputError(
+                f"{who} has neither `vectors` nor `query` and `reference`, only {sorted(file)}; "
+                "those are the names of the rows"
+            )
+        if side is None and len(there) == 2:
+            raise InputError(f"{who} holds queries and references; say which: side='queries' or side='refs'")
+        key = there[0] if side is None else SIDES[side]
+        if key not in there:
+            raise InputError(f"{who} has no `{key}`, only `{there[0]}`; give the file with the {side}")
+        names, prefix = (key, f"{key}_ids"), f"{key}_"
+    rows = _dataset(file, names[0], who)
+    if rows.dtype.kind != "f":
+        raise InputError(f"{who}: `{names[0]}` must be float32, got {rows.dtype}")
+    meta_text = file.attrs.get(f"{prefix}meta")
+    meta = {} if meta_text is None else meta_from_json(meta_text, f"{who}: meta")
+    paths = _texts(file, f"{prefix}paths", who)
+    return Stored(
+        row_ND=rows[()],
+        ids=_texts(file, names[1], who),
+        norm_N=_dataset(file, f"{prefix}norms", who)[()] if f"{prefix}norms" in file else None,
+        path_N=None if paths is None else [line_to_path(line) for line in paths],
+        fingerprint=meta.get("fingerprint", ""),
+    )
+
+
+def _dataset(file: Any, name: str, who: str) -> Any:
+    found = file[name]
+    if not isinstance(found, h5py.Dataset):
+        raise InputError(f"{who}: `{name}` must be a dataset, not a group")
+    return found
+
+
+def _texts(file: Any, name: str, who: str) -> list[str] | None:
+    if name not in file:
+        return None
+    values = np.atleast_1d(_dataset(file, name, who)[()])
+    try:
+        return [value.decode() if isinstance(value, bytes) else str(value) for value in values.tolist()]
+    except UnicodeDecodeError:
+        raise InputError(f"{who}: `{name}` holds text that is not UTF-8") from None
+
+
+class _PatientFile(io.FileIO):
+    """A file whose writes never fail for HDF5, which crashes the process while it cleans up after a full
+    disk. The first error is kept; whoever opened the file raises it and drops what was written.
+    """
+
+    error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        left = memoryview(data).cast("B")
+        length = len(left)
+        while left and self.error is None:
+            try:
+                left = left[super().write(left) :]
+            except OSError as error:
+                self.error = error
+        return length
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return self.tell() if size is None else size
+
+    def readinto(self, buffer: Any) -> int:
+        space = memoryview(buffer).cast("B")
+        length = super().readinto(space) or 0
+        if self.error is not None:  # what should be here was not written
+            space[length:] = bytes(len(space) - length)
+            return len(space)
+        return length
+
+
+@contextlib.contextmanager
+def _hdf5_file(path: Path) -> Iterator[Any]:
+    """A new HDF5 file to fill; on a full disk the system's own OSError is raised."""
+    with _PatientFile(str(path), "w+") as stream:
+        try:
+            with h5py.File(stream, "w") as file:
+                yield file
+        except (OSError, RuntimeError):
+            if stream.error is None:
+                raise
+        if stream.error is not None:
+            raise OSError(stream.error.errno, stream.error.strerror, str(path))

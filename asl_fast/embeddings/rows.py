@@ -1,0 +1,119 @@
+"""What every format shares: rows as float32, ids and paths as lines of text, a few words on their making."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asl_fast.errors import InputError
+from asl_fast.records import Embeddings, norms
+
+FORMAT, VERSION = "asl_fast embeddings", 1
+_NOT_ON_A_LINE = re.compile("[\n\r\0\ud800-\udfff]")
+_BLOCK_VALUES = 1 << 22
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """What a file holds, before any of it is checked. row_ND: of any floating type."""
+
+    row_ND: NDArray[Any]
+    ids: Sequence[str] | None = None
+    norm_N: NDArray[Any] | None = None
+    path_N: Sequence[str] | None = None
+    fingerprint: str = ""
+
+
+def as_float32(row_ND: NDArray[Any], who: str, ids: Sequence[str] | None = None) -> NDArray[np.float32]:
+    """Rows as native float32 (N, D) in C order, without a copy where they are that already.
+
+    row_ND: 2-D. InputError for other types, Fortran order, and finite values that float32 can't hold.
+    """
+    if row_ND.dtype.kind != "f" or row_ND.dtype.itemsize > 8:
+        raise InputError(
+            f"{who}: rows must be float32 (float16 and float64 are converted), got {row_ND.dtype}; "
+            "store the raw rows of the model"
+        )
+    if row_ND.flags.f_contiguous and not row_ND.flags.c_contiguous:
+        raise InputError(
+            f"{who}: rows lie in Fortran order (column by column); store them row by row with "
+            "np.save(path, np.ascontiguousarray(rows))"
+        )
+    if row_ND.dtype == np.float32 and row_ND.dtype.isnative:
+        return np.ascontiguousarray(row_ND)
+    converted_ND = np.empty(row_ND.shape, np.float32)
+    step = max(1, _BLOCK_VALUES // max(1, row_ND.shape[1]))
+    for start in range(0, len(row_ND), step):
+        block = row_ND[start : start + step]
+        with np.errstate(over="ignore", under="ignore"):
+            converted_ND[start : start + step] = block
+        lost = np.isinf(converted_ND[start : start + step]) & np.isfinite(block)
+        if lost.any():
+            row, column = (int(number) for number in np.argwhere(lost)[0])
+            named = "" if ids is None else f" (id {ids[start + row]!r})"
+            raise InputError(
+                f"{who}: value {block[row, column]} in row {start + row}{named} does not fit float32; "
+                "scale the rows down"
+            )
+    return converted_ND
+
+
+def check_texts(texts: Sequence[str], what: str, who: str) -> None:
+    """ValueError for a text that could not be read back from a file of lines."""
+    joined = "".join(texts)
+    if not (_NOT_ON_A_LINE.search(joined)):
+        return
+    bad = next(text for text in texts if _NOT_ON_A_LINE.search(text))
+    raise ValueError(
+        f"{who}: {what} {bad!r} holds a line end, a zero byte or half a character; ids are stored one a line"
+    )
+
+
+def path_to_line(path: str) -> str:
+    """A path as one line of valid text: itself, or JSON where it has line ends or bytes that are no text."""
+    return json.dumps(path) if path.startswith('"') or _NOT_ON_A_LINE.search(path) else path
+
+
+def line_to_path(line: str) -> str:
+    """The path that `path_to_line` wrote."""
+    if not line.startswith('"'):
+        return line
+    try:
+        path = json.loads(line)
+    except ValueError:
+        return line
+    return path if isinstance(path, str) else line
+
+
+def extra_norms(embeddings: Embeddings) -> NDArray[np.float64] | None:
+    """Norms that are not those of the rows (another network's), which a file must hold apart; else None."""
+    same = np.array_equal(embeddings.norm_N, norms(embeddings.row_ND))
+    return None if same else embeddings.norm_N
+
+
+def meta_to_json(embeddings: Embeddings, made_by: Mapping[str, str | int], **more: str) -> str:
+    """A few words on how the rows were made, for every format."""
+    shape = {"num_rows": len(embeddings), "num_dims": embeddings.num_dims}
+    fields = {"format": FORMAT, "version": VERSION, "fingerprint": embeddings.fingerprint, **shape}
+    return json.dumps({**fields, **made_by, **more}, indent=2) + "\n"
+
+
+def meta_from_json(text: str | bytes, who: str) -> dict[str, Any]:
+    """What `meta_to_json` wrote. InputError, beginning with `who`, for anything else."""
+    try:
+        meta = json.loads(text)
+    except ValueError:
+        raise InputError(f"{who} is not JSON; embed again, or remove it") from None
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT or meta.get("version") != VERSION:
+        raise InputError(
+            f'{who} is not of format "{FORMAT}", version {VERSION}; update asl_fast or remove it'
+        )
+    if not isinstance(meta.get("fingerprint"), str):
+        raise InputError(f'{who} lacks "fingerprint", a text; embed again, or remove it')
+    return meta

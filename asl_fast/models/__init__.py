@@ -1,0 +1,31 @@
+"""Pixels -> raw rows: timm backbone, GeM pooling, BN neck; by name, from a folder, a hub or TorchScript.
+
+config.py      what a descriptor is, apart from its weights
+descriptor.py  the network
+storage.py     a folder with model.safetensors and config.json, and the fingerprint
+names.py       name or path -> network
+sscd.py        TorchScript files with SSCD's interface
+fuse.py        batch norms folded into convolutions, for inference
+"""
+
+from asl_fast.models.config import DescriptorConfig
+from asl_fast.models.descriptor import Descriptor, check_backbone
+from asl_fast.models.fuse import fuse_norms
+from asl_fast.models.names import DEFAULT_FOLDER, check_device, load_descriptor
+from asl_fast.models.pooling import GeM
+from asl_fast.models.sscd import has_unit_rows
+from asl_fast.models.storage import Loaded, save_descriptor
+
+__all__ = [
+    "DEFAULT_FOLDER",
+    "Descriptor",
+    "DescriptorConfig",
+    "GeM",
+    "Loaded",
+    "check_backbone",
+    "check_device",
+    "fuse_norms",
+    "has_unit_rows",
+    "load_descriptor",
+    "save_descriptor",
+]
