@@ -1,0 +1,141 @@
+"""Predictions against ground truth: similarity alone, and with the ratio filter of the paper."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asl_fast.files import replacing
+from asl_fast.reports import metrics
+from asl_fast.reports.metrics import OperatingPoint, PrecisionRecall
+from asl_fast.reports.predictions import Predictions
+from asl_fast.reports.truth import Truth
+
+MAX_CURVE_POINTS = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measures:
+    """All numbers of one list of predictions. None: the answer does not exist (P90 never reached, 0 / 0)."""
+
+    num_predictions: int
+    true_positives: int
+    false_positives: int
+    uap: float
+    rp90: OperatingPoint | None
+    precision_at_n_no_refill: float | None
+    precision_at_n_refill: float | None
+    recall_at_1: float
+    curve: PrecisionRecall  # of at most MAX_CURVE_POINTS + 3 thresholds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """similarity: every prediction. filtered: those that the ratio lets through, None without ratios.
+
+    n: queries that have a match, which is also the N of precision at N. tau: what the ratios were held
+    against, None where the verdicts of the predictions were taken as they are.
+    """
+
+    similarity: Measures
+    filtered: Measures | None
+    n: int
+    num_truth: int
+    num_distractors: int
+    tau: float | None = None
+
+
+def evaluate(predictions: Predictions, truth: Truth, *, tau: float | None = None) -> Report:
+    """Measure predictions. tau judges them anew by their ratios; None takes the verdicts they carry."""
+    if tau is not None and predictions.ratio_P is None:
+        raise ValueError(f"{predictions.name}: has no ratios, so tau can't judge it; evaluate a matches.csv")
+    check_common_ids(predictions, truth)
+    is_copy_P = (
+        predictions.is_copy_P if tau is None or predictions.ratio_P is None else predictions.ratio_P <= tau
+    )
+    is_right_P = predictions.are_right(truth)
+    return Report(
+        similarity=_measure(predictions, truth, is_right_P, None),
+        filtered=None if is_copy_P is None else _measure(predictions, truth, is_right_P, is_copy_P),
+        n=len(truth.matched_queries),
+        num_truth=len(truth.pairs),
+        num_distractors=len(truth.distractors),
+        tau=tau,
+    )
+
+
+def check_common_ids(predictions: Predictions, truth: Truth) -> None:
+    """Refuse to measure nothing: ids that never meet are two ways of writing them, not a recall of 0."""
+    in_truth = truth.matched_queries | truth.distractors
+    if len(predictions) and not in_truth.isdisjoint(predictions.query_ids):
+        return
+    said = repr(predictions.query_ids[0]) if predictions.query_ids else "nothing"
+    raise ValueError(
+        f"{predictions.name}: no query of {truth.name} occurs in it; it has {said}, the truth has "
+        f"{truth.pairs[0][0]!r}; both must name queries in the same way"
+    )
+
+
+def _measure(
+    predictions: Predictions,
+    truth: Truth,
+    is_right_P: NDArray[np.bool_],
+    is_kept_P: NDArray[np.bool_] | None,
+) -> Measures:
+    n, num_truth = len(truth.matched_queries), len(truth.pairs)
+    everything = predictions.score_P, is_right_P
+    kept = slice(None) if is_kept_P is None else is_kept_P
+    score_P, right_P, query_P = predictions.score_P[kept], is_right_P[kept], predictions.query_P[kept]
+    curve = metrics.precision_recall(score_P, right_P, num_truth)
+    rp90 = metrics.recall_at_precision(curve, 0.9)
+    return Measures(
+        num_predictions=len(score_P),
+        true_positives=int(right_P.sum()),
+        false_positives=int((~right_P).sum()),
+        uap=metrics.micro_average_precision(score_P, right_P, num_truth),
+        rp90=rp90,
+        precision_at_n_no_refill=metrics.precision_at_n(*everything, n, is_kept_P=is_kept_P),
+        precision_at_n_refill=metrics.precision_at_n(*everything, n, is_kept_P=is_kept_P, refill=True),
+        recall_at_1=metrics.recall_at_1(query_P, score_P, right_P, n),
+        curve=thinned(curve, rp90),
+    )
+
+
+def thinned(curve: PrecisionRecall, keep: OperatingPoint | None) -> PrecisionRecall:
+    """At most MAX_CURVE_POINTS points, evenly spaced in recall, and the first, the last and `keep`."""
+    num_points = len(curve.threshold_T)
+    if num_points <= MAX_CURVE_POINTS:
+        return curve
+    levels = np.linspace(0, curve.recall_T[-1], MAX_CURVE_POINTS)
+    chosen = [*np.searchsorted(curve.recall_T, levels), 0, num_points - 1]
+    if keep is not None:
+        chosen.append(np.searchsorted(-curve.threshold_T, -keep.threshold))
+    place_T = np.unique(np.minimum(chosen, num_points - 1))
+    return PrecisionRecall(
+        threshold_T=curve.threshold_T[place_T],
+        precision_T=curve.precision_T[place_T],
+        recall_T=curve.recall_T[place_T],
+    )
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """Plain dicts, lists and numbers; null where an answer does not exist."""
+    plain = dataclasses.asdict(report)
+    for side in ("similarity", "filtered"):
+        if plain[side]:
+            curve = plain[side]["curve"]
+            plain[side]["curve"] = {
+                name.removesuffix("_T"): column.tolist() for name, column in curve.items()
+            }
+    return plain
+
+
+def write_json(path: str | os.PathLike[str], report: Report) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(as_json(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,0 +1,84 @@
+"""Tables for a terminal."""
+
+from __future__ import annotations
+
+from asl_fast.records import Matches
+from asl_fast.reports.evaluation import Measures, Report
+from asl_fast.reports.metrics import OperatingPoint
+
+MAX_ID_WIDTH = 40
+
+
+def printable(text: str) -> str:
+    r"""Ids are file names, and file names are hostile: what can't be seen is shown as its escape (`\x1b`)."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+    )
+
+
+def table(matches: Matches, num_rows: int) -> str:
+    """The best `num_rows` matches as lines of text, with a line that says how many are left out."""
+    shown = min(num_rows, len(matches))
+    rows: list[tuple[str, ...]] = [("query", "reference", "score", "ratio", "verdict")]
+    for row in range(shown):
+        rows.append(
+            (
+                _short(matches.query_id_M[row]),
+                _short(matches.reference_id_M[row]),
+                f"{matches.score_M[row]:.4f}",
+                f"{matches.ratio_M[row]:.3f}",
+                matches.verdict_M[row],
+            )
+        )
+    lines = _aligned(rows, "<<>><")
+    if shown < len(matches):
+        lines.append(f"... and {len(matches) - shown:,} more")
+    return "\n".join(lines)
+
+
+def measures_table(report: Report) -> str:
+    """The numbers of an evaluation side by side: similarity alone, with the ASL filter."""
+    sides = [("similarity alone", report.similarity)]
+    if report.filtered is not None:
+        sides.append(("with ASL filter", report.filtered))
+    columns = [[title, *_cells(measures)] for title, measures in sides]
+    names = [
+        "", "uAP", "RP90", "  at score", f"precision at {report.n} (no refill)",
+        f"precision at {report.n} (refill)", "recall at 1", "true positives", "false positives",
+    ]  # fmt: skip
+    return "\n".join(_aligned([tuple(row) for row in zip(names, *columns, strict=True)], "<>>"))
+
+
+def _cells(measures: Measures) -> list[str]:
+    rp90: OperatingPoint | None = measures.rp90
+    return [
+        f"{measures.uap:.4f}",
+        f"{rp90.recall:.4f}" if rp90 else "does not reach P90",
+        f"{rp90.threshold:.4f}" if rp90 else "-",
+        _share(measures.precision_at_n_no_refill),
+        _share(measures.precision_at_n_refill),
+        f"{measures.recall_at_1:.4f}",
+        f"{measures.true_positives:,}",
+        f"{measures.false_positives:,}",
+    ]
+
+
+def _share(value: float | None) -> str:
+    return "nothing kept" if value is None else f"{value:.4f}"
+
+
+def _short(identity: str) -> str:
+    text = printable(identity)
+    return text if len(text) <= MAX_ID_WIDTH else text[: MAX_ID_WIDTH - 1] + "…"
+
+
+def _aligned(rows: list[tuple[str, ...]], sides: str) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(
+            f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=False)
+        ).rstrip()
+        for row in rows
+    ]

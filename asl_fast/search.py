@@ -1,0 +1,232 @@
+"""Find which query pictures are edited copies of which references, and which way round.
+
+Each side is a file of embeddings (.npy, .npz, .h5, .parquet) or pictures (a folder, a .txt or .csv list, .tar
+shards), which are embedded first; --refs may be an index folder, too. Every match carries its score (cosine),
+its ratio |query| / |reference| and a verdict: `copy` where the ratio is at most tau, `original` where the
+query holds more than the reference, so that it can't be a copy of it.
+
+example:
+  asl-fast search --refs refs.npy --queries queries/ --out matches.csv --report report.html
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from asl_fast import matching, reports
+from asl_fast.embeddings import holds_embeddings, read_embeddings
+from asl_fast.errors import DONE, PARTIAL, InputError, run_command
+from asl_fast.files import check_writable
+from asl_fast.indexes import Index
+from asl_fast.indexes.folder import Snapshot, holds_index
+from asl_fast.records import Candidates, Embeddings, Matches
+
+DEFAULT_K = 10
+Refs = Embeddings | Snapshot
+SIDES = ("refs", "queries")
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="asl-fast search", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    where = parser.add_argument_group("where")
+    where.add_argument(
+        "--refs", required=True, help="references: a file of embeddings, an index, or pictures"
+    )
+    where.add_argument("--queries", required=True, help="queries: a file of embeddings, or pictures")
+    where.add_argument(
+        "--out", default="matches.csv", help="matches, best score first (default: %(default)s)"
+    )
+    where.add_argument("--report", help="also write an HTML page of the pairs, to look at")
+    where.add_argument("--failures", help="list of pictures that failed (default: failures.csv beside --out)")
+    what = parser.add_argument_group("what")
+    what.add_argument("-k", "--k", type=int, help="matches a query (default: 10; all with --min-score)")
+    what.add_argument("--min-score", type=float, help="keep only pairs with at least this cosine")
+    what.add_argument("--tau", type=float, default=1.0, help="largest ratio of a copy (default: %(default)s)")
+    what.add_argument(
+        "--direction", choices=("both", "copy", "original"), default="both",
+        help="which verdicts to look for; `both` takes the nearest of either (default: %(default)s)",
+    )  # fmt: skip
+    what.add_argument(
+        "--norms", nargs=2, metavar=("REF_NORMS", "QUERY_NORMS"),
+        help="norms of another network for ratio and verdict: two .npy of norms, or files of embeddings",
+    )  # fmt: skip
+    how = parser.add_argument_group("how")
+    how.add_argument("--model", default="default", help="descriptor for pictures (default: %(default)s)")
+    how.add_argument("--ids", choices=("stem", "path"), default="stem", help="what names a picture")
+    how.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    how.add_argument("--threads", type=int, help="CPU threads (default: every core)")
+    how.add_argument("--show", type=int, default=0, metavar="N", help="also print the best N matches")
+    how.add_argument("--report-pairs", type=int, default=500, metavar="N", help="pairs in the report")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    _check(args)
+    started = time.perf_counter()
+    refs, queries, num_failed = _read_sides(args)
+    found = _search(args, refs, queries)
+    matches = matching.judge(found, queries, refs, args.tau)
+    matching.write_matches(args.out, matches)
+    if args.report:
+        _write_report(args, matches, refs, queries)
+    if args.show:
+        print(reports.table(matches, args.show))
+    print(_summary(args, matches, refs, queries, num_failed, time.perf_counter() - started))
+    return PARTIAL if num_failed else DONE
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what can be refused before any work."""
+    if args.k is not None and args.k < 1:
+        raise InputError(f"--k must be at least 1, got {args.k}")
+    if args.min_score is not None and not -1 <= args.min_score <= 1:
+        raise InputError(f"--min-score is a cosine, from -1 to 1, got {args.min_score}")
+    if not (math.isfinite(args.tau) and args.tau > 0):
+        raise InputError(f"--tau must be a finite number above 0, got {args.tau}; 1.0 is the paper's")
+    for flag, number, least in (
+        ("--show", args.show, 0), ("--report-pairs", args.report_pairs, 1), ("--threads", args.threads, 1),
+    ):  # fmt: skip
+        if number is not None and number < least:
+            raise InputError(f"{flag} must be at least {least}, got {number}")
+    for flag, path in (("--out", args.out), ("--report", args.report)):
+        if path:
+            check_writable(path, flag)
+
+
+def _read_sides(args: argparse.Namespace) -> tuple[Refs, Embeddings, int]:
+    """References, queries and the number of pictures that failed."""
+    norms = dict(zip(SIDES, args.norms or (None, None), strict=True))
+    read: dict[str, Embeddings] = {}
+    index = _open_index(args)
+    sides = SIDES if index is None else SIDES[1:]
+    pictures = [side for side in sides if not holds_embeddings(getattr(args, side))]
+    if pictures and args.norms:
+        raise InputError(
+            f"--norms goes with embeddings on both sides, but --{pictures[0]} is pictures; embed them first"
+        )
+    num_failed = 0
+    for side in sides:  # what is at hand first: a wrong file should not wait for an hour of embedding
+        if side not in pictures:
+            read[side] = read_embeddings(getattr(args, side), norms_path=norms[side], side=side)
+    for side in pictures:
+        read[side], failed = _embed(args, side)
+        num_failed += failed
+    queries = read["queries"]
+    refs = read["refs"] if index is None else index
+    if refs.num_dims != queries.num_dims:
+        raise InputError(
+            f"--queries {args.queries} has {queries.num_dims} columns but --refs {args.refs} has "
+            f"{refs.num_dims}; embed both with the same model"
+        )
+    if refs.fingerprint and queries.fingerprint and refs.fingerprint != queries.fingerprint:
+        raise InputError(
+            f"--queries {args.queries} was embedded by model {queries.fingerprint[:12]} but --refs "
+            f"{args.refs} by {refs.fingerprint[:12]}; embed both with the same --model"
+        )
+    return refs, queries, num_failed
+
+
+def _open_index(args: argparse.Namespace) -> Snapshot | None:
+    """--refs as an index on disk, or None if it is something else."""
+    if not holds_index(Path(args.refs)):
+        return None
+    if args.norms:
+        raise InputError(
+            f"--norms goes with files of embeddings, but --refs {args.refs} is an index, which holds its "
+            "own; build one of embeddings with these norms, or search the file"
+        )
+    return Snapshot(args.refs, device=args.device, num_threads=args.threads, keep_prepared=False)
+
+
+def _embed(args: argparse.Namespace, side: str) -> tuple[Embeddings, int]:
+    from asl_fast.embedder import embed_source, load_model  # PyTorch, only where there are pictures
+
+    done = embed_source(
+        getattr(args, side),
+        load_model(args.model, device=args.device),
+        ids=args.ids,
+        num_threads=args.threads,
+        failures_path=args.failures or Path(args.out).parent / "failures.csv",
+        argument=f"--{side}",
+    )
+    return done.embeddings, len(done.failures)
+
+
+def _search(args: argparse.Namespace, refs: Refs, queries: Embeddings) -> Candidates:
+    index = (
+        Index(refs, device=args.device, num_threads=args.threads) if isinstance(refs, Embeddings) else refs
+    )
+    k = args.k if args.k is not None or args.min_score is not None else DEFAULT_K
+    with tqdm(unit=" pairs", unit_scale=True, desc="search", file=sys.stderr, delay=1) as bar:
+
+        def show(pairs_done: int, pairs_in_all: int) -> None:
+            bar.total = pairs_in_all
+            bar.update(pairs_done - bar.n)
+
+        return index.search(queries, k, args.tau, args.min_score, direction=args.direction, progress=show)
+
+
+def _write_report(args: argparse.Namespace, matches: Matches, refs: Refs, queries: Embeddings) -> None:
+    from asl_fast.pictures import finder
+
+    reports.write_html(
+        args.report,
+        matches,
+        tau=args.tau,
+        query_picture=finder(queries),
+        reference_picture=finder(refs),
+        max_pairs=args.report_pairs,
+        matches_name=Path(args.out).name,
+    )
+
+
+def _summary(
+    args: argparse.Namespace,
+    matches: Matches,
+    refs: Refs,
+    queries: Embeddings,
+    num_failed: int,
+    seconds: float,
+) -> str:
+    """The closing line. A query that found less than was asked for is said, never hidden."""
+    copies = sum(verdict == "copy" for verdict in matches.verdict_M)
+    parts = [
+        f"search: {len(queries)} queries x {len(refs)} references -> {len(matches)} matches "
+        f"({copies} copy, {len(matches) - copies} original) in {seconds:.1f} s, written to {args.out}"
+    ]
+    per_query = np.array(list(_count(matches, queries).values()))
+    if args.min_score is None:
+        asked = min(args.k or DEFAULT_K, len(refs))
+        if (short := int((per_query < asked).sum())) > 0:
+            parts.append(
+                f"{short} queries have fewer than {asked}: no other reference passes --direction and --tau"
+            )
+    elif (none := int((per_query == 0).sum())) > 0:
+        parts.append(f"{none} queries have no match")
+    if num_failed:
+        parts.append(f"{num_failed} pictures failed, see failures.csv")
+    return "; ".join(parts)
+
+
+def _count(matches: Matches, queries: Embeddings) -> dict[str, int]:
+    found = dict.fromkeys(queries.ids, 0)
+    for query_id in matches.query_id_M:
+        found[query_id] += 1
+    return found
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run_command("search", run, parser().parse_args(argv))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,219 @@
+"""The search command: files or pictures on either side, verdicts, a report, one clear line of error."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from asl_fast.cli import main
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def save(path, row_ND, ids=None):
+    np.save(path, row_ND.astype(np.float32))
+    if ids is not None:
+        Path(path).with_suffix(".ids.txt").write_text("".join(f"{identity}\n" for identity in ids))
+    return str(path)
+
+
+@pytest.fixture
+def sides(tmp_path):
+    """20 references and 5 queries of 8 dims with norms between 1 and 3."""
+    generator = np.random.default_rng(7)
+
+    def rows(number):
+        row_ND = generator.standard_normal((number, 8))
+        return row_ND / np.linalg.norm(row_ND, axis=1, keepdims=True) * generator.uniform(1, 3, (number, 1))
+
+    refs, queries = rows(20).astype(np.float32), rows(5).astype(np.float32)
+    save(tmp_path / "refs.npy", refs, [f"r{row}" for row in range(20)])
+    save(tmp_path / "queries.npy", queries, [f"q{row}" for row in range(5)])
+    return tmp_path, refs.astype(np.float64), queries.astype(np.float64)
+
+
+def search(folder, *flags):
+    arguments = ["search", "--refs", str(folder / "refs.npy"), "--queries", str(folder / "queries.npy")]
+    status = main([*arguments, "--out", str(folder / "matches.csv"), *map(str, flags)])
+    with open(folder / "matches.csv", newline="") as file:
+        return status, list(csv.DictReader(file))
+
+
+def brute_force(refs, queries):
+    norm_N, norm_Q = np.linalg.norm(refs, axis=1), np.linalg.norm(queries, axis=1)
+    return queries @ refs.T / np.outer(norm_Q, norm_N), norm_Q[:, None] / norm_N[None]
+
+
+def test_matches_are_the_brute_forces_best_first(sides):
+    folder, refs, queries = sides
+    status, rows = search(folder, "--k", 3)
+    score_QN, ratio_QN = brute_force(refs, queries)
+    assert status == 0
+    header = "query_id,reference_id,score,query_norm,reference_norm,ratio,verdict"
+    assert ",".join(rows[0]) == header
+    scores = [float(row["score"]) for row in rows]
+    assert scores == sorted(scores, reverse=True)
+    best = {(f"q{q}", f"r{n}") for q in range(5) for n in np.argsort(-score_QN[q])[:3]}
+    assert {(row["query_id"], row["reference_id"]) for row in rows} == best
+    for row in rows:
+        q, n = int(row["query_id"][1:]), int(row["reference_id"][1:])
+        assert float(row["score"]) == pytest.approx(score_QN[q, n], abs=1e-12)
+        assert float(row["ratio"]) == pytest.approx(ratio_QN[q, n], rel=1e-12)
+        assert row["verdict"] == ("copy" if ratio_QN[q, n] <= 1 else "original")
+
+
+@pytest.mark.parametrize(("direction", "tau"), [("copy", 1.0), ("original", 1.0), ("copy", 0.7)])
+def test_a_direction_alone_fills_k_with_its_own(sides, direction, tau):
+    folder, refs, queries = sides
+    _, rows = search(folder, "--k", 4, "--direction", direction, "--tau", tau)
+    _, ratio_QN = brute_force(refs, queries)
+    passes_QN = ratio_QN <= tau if direction == "copy" else ratio_QN > tau
+    assert {row["verdict"] for row in rows} <= {direction}
+    for q in range(5):
+        found = [row for row in rows if row["query_id"] == f"q{q}"]
+        assert len(found) == min(4, passes_QN[q].sum())
+
+
+def test_a_short_answer_is_said(sides, capsys):
+    folder, _, _ = sides
+    search(folder, "--k", 20, "--direction", "copy")
+    assert "queries have fewer than 20: no other reference passes" in capsys.readouterr().out
+
+
+def test_min_score_alone_gives_every_pair(sides):
+    folder, refs, queries = sides
+    _, rows = search(folder, "--min-score", 0.1)
+    score_QN, _ = brute_force(refs, queries)
+    assert len(rows) == (score_QN >= 0.1).sum() > 0
+    _, rows = search(folder, "--min-score", 0.1, "--k", 1)
+    assert len(rows) <= 5
+
+
+def test_norms_of_another_network_change_the_verdicts_and_not_the_scores(sides):
+    folder, _, _ = sides
+    _, plain = search(folder, "--k", 20)
+    np.save(folder / "rn.npy", np.full(20, 2.0))
+    np.save(folder / "qn.npy", np.array([1.0, 3.0, 1.0, 3.0, 2.0]))
+    _, other = search(folder, "--k", 20, "--norms", folder / "rn.npy", folder / "qn.npy")
+
+    def by_pair(rows, column):
+        return {(row["query_id"], row["reference_id"]): row[column] for row in rows}
+
+    assert by_pair(plain, "score") == by_pair(other, "score")
+    verdicts = {query: verdict for (query, _), verdict in by_pair(other, "verdict").items()}
+    assert verdicts == {"q0": "copy", "q1": "original", "q2": "copy", "q3": "original", "q4": "copy"}
+
+
+def test_pictures_on_either_side_give_what_embedding_first_gives(tmp_path):
+    refs = EXAMPLES / "references"
+    queries = tmp_path / "queries"
+    queries.mkdir()
+    for name in ("copy01_crop-half", "copy08_meme", "stranger01"):
+        (queries / f"{name}.jpg").write_bytes((EXAMPLES / "queries" / f"{name}.jpg").read_bytes())
+    few = tmp_path / "few.txt"
+    few.write_text("".join(f"{path}\n" for path in sorted(refs.glob("*.jpg"))[:20]))
+    first, then = tmp_path / "a.csv", tmp_path / "b.csv"
+    report = tmp_path / "report.html"
+    flags = ["--k", "2", "--report", str(report)]
+    assert main(["search", "--refs", str(few), "--queries", str(queries), "--out", str(first), *flags]) == 0
+    assert main(["embed", "--images", str(few), "--out", str(tmp_path / "refs.npy")]) == 0
+    stored = ["--refs", str(tmp_path / "refs.npy"), "--queries", str(queries), "--out", str(then), *flags]
+    assert main(["search", *stored]) == 0
+    assert first.read_bytes() == then.read_bytes()
+    page = report.read_text()
+    assert page.count("data:image/jpeg;base64,") >= 6, "each picture is embedded in the page"
+
+
+def test_a_broken_picture_is_a_row_of_failures_and_exit_status_3(sides, capsys):
+    folder, _, _ = sides
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    (pictures / "broken.jpg").write_bytes((EXAMPLES / "queries" / "stranger01.jpg").read_bytes()[:500])
+    Image.new("RGB", (40, 30), "red").save(pictures / "red.png")
+    Image.linear_gradient("L").save(pictures / "grey.png")
+    both = ["--refs", str(pictures), "--queries", str(pictures), "--out", str(folder / "m.csv")]
+    assert main(["search", *both]) == 3
+    assert "failed, see failures.csv" in capsys.readouterr().out
+    with open(folder / "failures.csv", newline="") as file:
+        assert {row["id"] for row in csv.DictReader(file)} == {"broken"}
+    with open(folder / "m.csv", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 4
+
+
+def test_the_report_shows_pictures_of_a_shard(tmp_path):
+    shard = tmp_path / "shard.tar"
+    with tarfile.open(shard, "w") as archive:
+        for path in sorted((EXAMPLES / "references").glob("*.jpg"))[:3]:
+            archive.add(path, path.name)
+    report = tmp_path / "report.html"
+    out = ["--out", str(tmp_path / "m.csv"), "--report", str(report)]
+    assert main(["search", "--refs", str(shard), "--queries", str(shard), "--k", "1", *out]) == 0
+    assert report.read_text().count("data:image/jpeg;base64,") >= 3
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--k", "0"], "--k must be at least 1, got 0"),
+        (["--min-score", "1.5"], "--min-score is a cosine, from -1 to 1, got 1.5"),
+        (["--tau", "nan"], "--tau must be a finite number above 0, got nan"),
+        (["--report", "."], "--report . is a folder"),
+        (["--refs", "none.npy"], "none.npy does not exist"),
+        (["--queries", "nowhere/"], "nowhere"),
+        (["--norms", "a.npy", "b.npy"], "a.npy"),
+        (["--threads", "0"], "threads"),
+        (["--show", "-1"], "--show"),
+        (["--report-pairs", "0"], "--report-pairs"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_status_2(sides, capsys, flags, message):
+    folder, _, _ = sides
+    arguments = ["--refs", str(folder / "refs.npy"), "--queries", str(folder / "queries.npy")]
+    out = folder / "never.csv"
+    assert main(["search", *arguments, "--out", str(out), "--report", str(folder / "r.html"), *flags]) == 2
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert shown.count("\n") == 1
+    assert not out.exists()
+
+
+def test_sides_that_do_not_fit_are_refused_by_name(sides, capsys):
+    folder, refs, _ = sides
+    save(folder / "queries.npy", refs[:, :5])
+    arguments = ["--refs", str(folder / "refs.npy"), "--queries", str(folder / "queries.npy")]
+    Path(folder / "queries.ids.txt").unlink()
+    assert main(["search", *arguments, "--out", str(folder / "m.csv")]) == 2
+    assert "has 5 columns but --refs" in capsys.readouterr().err
+
+
+def test_cuda_without_cuda_is_one_line(sides, capsys):
+    import torch
+
+    folder, _, _ = sides
+    if torch.cuda.is_available():
+        status, _ = search(folder, "--device", "cuda")
+        assert status == 0
+        return
+    arguments = ["--refs", str(folder / "refs.npy"), "--queries", str(folder / "queries.npy")]
+    assert main(["search", *arguments, "--out", str(folder / "m.csv"), "--device", "cuda"]) == 2
+    assert "cuda" in capsys.readouterr().err.lower()
+
+
+def test_searching_files_does_not_wait_for_pytorch(sides):
+    folder, _, _ = sides
+    code = (
+        "import sys; from asl_fast.cli import main; "
+        f"status = main(['search', '--refs', {str(folder / 'refs.npy')!r}, '--queries', "
+        f"{str(folder / 'queries.npy')!r}, '--out', {str(folder / 'm.csv')!r}]); "
+        "raise SystemExit(status or ('torch' in sys.modules and 'torch was imported'))"
+    )
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ)
+    assert outcome.returncode == 0, outcome.stderr
