@@ -1,0 +1,73 @@
+"""Nested crops: each inside the last, so that each holds less of the photo than the one before."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crop:
+    """A box in shares of the photo's width and height."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    @property
+    def area(self) -> float:
+        """Share of the photo, in (0, 1]."""
+        return self.width * self.height
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        """The pixels in the box, at least one."""
+        left, top = (
+            min(edge - 1, round(share * edge))
+            for share, edge in zip((self.left, self.top), image.size, strict=True)
+        )
+        right = max(left + 1, round((self.left + self.width) * image.width))
+        bottom = max(top + 1, round((self.top + self.height) * image.height))
+        return image.crop((left, top, min(right, image.width), min(bottom, image.height)))
+
+
+def nested_crops(
+    rng: np.random.Generator,
+    num_crops: int,
+    *,
+    least_area: float = 0.2,
+    whole_share: float = 0.5,
+    stretch: float = 4 / 3,
+) -> list[Crop]:
+    """`num_crops` crops of falling area, each inside the last.
+
+    Areas are drawn from [least_area, 1] of the photo; with probability whole_share the first is all of it.
+    stretch: a crop's width-to-height ratio is up to this factor off the photo's own, either way.
+    """
+    if num_crops < 1 or not 0 < least_area <= 1 or not 0 <= whole_share <= 1 or stretch < 1:
+        raise ValueError(
+            "nested_crops: num_crops must be 1 or more, least_area in (0, 1], whole_share in [0, 1], stretch "
+            f"1 or more, got {num_crops}, {least_area}, {whole_share}, {stretch}"
+        )
+    areas = np.sort(rng.uniform(least_area, 1, num_crops))[::-1]
+    if rng.random() < whole_share:
+        areas[0] = 1.0
+    outer = Crop(left=0.0, top=0.0, width=1.0, height=1.0)
+    crops = []
+    for area in areas:
+        outer = _inside(rng, outer, float(area), math.log(stretch))
+        crops.append(outer)
+    return crops
+
+
+def _inside(rng: np.random.Generator, outer: Crop, area: float, log_stretch: float) -> Crop:
+    """A crop of this area at a random place in `outer`; its edges never pass the outer ones."""
+    wanted = math.sqrt(area) * math.exp(rng.uniform(-log_stretch, log_stretch) / 2)
+    width = min(outer.width, max(wanted, area / outer.height))
+    height = min(outer.height, area / width)
+    left = outer.left + rng.random() * (outer.width - width)
+    top = outer.top + rng.random() * (outer.height - height)
+    return Crop(left=left, top=top, width=width, height=height)

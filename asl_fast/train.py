@@ -1,0 +1,119 @@
+"""Train a descriptor on a folder of photos: a photo is a class, its nested and edited crops are its views.
+
+A fifth of the photos is held back (whole groups, where the folder has a manifest.csv with `file` and `group`
+columns) and measured before and after. The run folder gets model/ (for --model), evaluation.json,
+metrics.jsonl, tensorboard/, config.json and checkpoint/. Stopped at any moment, the same command goes on from
+the last checkpoint and ends with the same weights.
+
+example:
+  asl-fast train --images photos/ --out runs/one
+  asl-fast search --model runs/one/model --refs refs/ --queries queries/ --out matches.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from asl_fast.embeddings import write_failures
+from asl_fast.errors import DONE, PARTIAL, InputError, run_command
+from asl_fast.images import ImageFile, find_images
+from asl_fast.models import check_device
+from asl_fast.recipes import RECIPES
+from asl_fast.training import Outcome, TrainSettings, train
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="asl-fast train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    where = parser.add_argument_group("where")
+    where.add_argument("--images", required=True, help="photos: a folder, a .txt or .csv list, .tar shards")
+    where.add_argument(
+        "--out", required=True, help="run folder; one that holds this run's checkpoint goes on"
+    )
+    what = parser.add_argument_group("what")
+    what.add_argument("--recipe", choices=sorted(RECIPES), default="small", help="default: %(default)s")
+    what.add_argument("--steps", type=int, help="instead of the recipe's number of steps")
+    what.add_argument("--model", help="start from this model (default: the recipe's)")
+    what.add_argument("--limit", type=int, help="use this many of the photos, drawn by the seed")
+    what.add_argument("--seed", type=int, default=0, help="of split, order, crops and edits (default: 0)")
+    how = parser.add_argument_group("how")
+    how.add_argument("--ids", choices=("stem", "path"), default="path", help="what names a photo")
+    how.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
+    how.add_argument("--threads", type=int, help="CPU threads (default: every core)")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    started = time.perf_counter()
+    settings = _settings(args)
+    out = Path(args.out)
+    num_threads = args.threads or torch.get_num_threads()
+    torch.set_num_threads(num_threads)
+    files = _limited(find_images(args.images, ids=args.ids), args.limit, args.seed)
+    outcome = train(
+        files,
+        out,
+        settings,
+        seed=args.seed,
+        folder=Path(args.images),
+        device=args.device,
+        num_threads=num_threads,
+    )
+    write_failures(out / "failures.csv", out / "model", outcome.failures)
+    print(_summary(args, settings, outcome, time.perf_counter() - started))
+    return PARTIAL if outcome.failures else DONE
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run_command("train", run, parser().parse_args(argv))
+
+
+def _settings(args: argparse.Namespace) -> TrainSettings:
+    """The recipe with what the flags change; whatever can be refused is refused before any work."""
+    for flag, value in (("--steps", args.steps), ("--limit", args.limit), ("--threads", args.threads)):
+        if value is not None and value < 1:
+            raise InputError(f"{flag} must be at least 1, got {value}")
+    if args.seed < 0:
+        raise InputError(f"--seed must not be negative, got {args.seed}")
+    if Path(args.out).exists() and not Path(args.out).is_dir():
+        raise InputError(f"--out {args.out} is a file; name a folder")
+    check_device(args.device)
+    settings = RECIPES[args.recipe]
+    if args.steps is not None:
+        settings = dataclasses.replace(settings, num_steps=args.steps)
+    return settings if args.model is None else dataclasses.replace(settings, start=args.model)
+
+
+def _limited(files: Sequence[ImageFile], limit: int | None, seed: int) -> list[ImageFile]:
+    """`limit` files drawn by the seed from all over the folder, in the folder's order."""
+    if limit is None or limit >= len(files):
+        return list(files)
+    drawn = np.random.default_rng([seed, 0]).permutation(len(files))[:limit]
+    return [files[number] for number in sorted(drawn)]
+
+
+def _summary(args: argparse.Namespace, settings: TrainSettings, outcome: Outcome, seconds: float) -> str:
+    before, after = outcome.before, outcome.after
+    resumed = f" (from step {outcome.first_step})" if outcome.first_step else ""
+    line = (
+        f"train: {settings.num_steps} steps{resumed} on {outcome.num_trained} photos "
+        f"in {seconds / 60:.1f} min; "
+        f"{outcome.num_held_back} held back: uAP {before.uap:.3f} -> {after.uap:.3f}, "
+        f"with the ratio filter {before.uap_filtered:.3f} -> {after.uap_filtered:.3f}, "
+        f"right directions {before.directions:.0%} -> {after.directions:.0%}; model in {args.out}/model"
+    )
+    if outcome.failures:
+        line += f"; {len(outcome.failures)} photos failed, see {args.out}/failures.csv"
+    return line
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

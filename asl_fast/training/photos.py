@@ -1,0 +1,92 @@
+"""Photos decoded once, kept small in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from asl_fast.images import Failure, ImageError, ImageFile, decode
+
+_KEPT_BYTES = 4 << 30  # beyond this a photo is decoded again whenever it is asked for
+
+
+class Photos:
+    """RGB photos by number. Their short edge is at most short_edge_px: views are smaller anyway."""
+
+    def __init__(self, files: Sequence[ImageFile], short_edge_px: int, kept_bytes: int = _KEPT_BYTES) -> None:
+        """files: those that `read_photos` found to decode."""
+        self.files = list(files)
+        self._short_edge_px = short_edge_px
+        self._room = kept_bytes
+        self._kept: dict[int, NDArray[np.uint8]] = {}
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, number: int) -> Image.Image:
+        kept = self._kept.get(number)
+        if kept is not None:
+            return Image.fromarray(kept)
+        photo = self._decoded(self.files[number])
+        self.keep(number, photo)
+        return photo
+
+    def keep(self, number: int, photo: Image.Image) -> None:
+        size = 3 * photo.width * photo.height
+        if size <= self._room and number not in self._kept:
+            self._room -= size
+            self._kept[number] = np.asarray(photo)
+
+    def subset(self, numbers: Sequence[int]) -> Photos:
+        """The photos of these numbers, renumbered from 0; what is decoded already is not decoded again."""
+        part = Photos([self.files[number] for number in numbers], self._short_edge_px, self._room)
+        part._kept = {new: self._kept[old] for new, old in enumerate(numbers) if old in self._kept}
+        return part
+
+    def _decoded(self, file: ImageFile) -> Image.Image:
+        photo = decode(file.read(), edge_px_hint=self._short_edge_px)
+        shrink = self._short_edge_px / min(photo.size)
+        if shrink >= 1:
+            return photo
+        width, height = (max(1, round(edge * shrink)) for edge in photo.size)
+        return photo.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
+
+
+def read_photos(
+    files: Sequence[ImageFile], short_edge_px: int, *, num_threads: int, progress: bool
+) -> tuple[Photos, list[Failure]]:
+    """Decode every file once; photos that failed are left out and told."""
+    everything = Photos(files, short_edge_px)
+    good, failures = [], []
+    for number, result in enumerate(_decode_all(everything, num_threads, progress)):
+        if isinstance(result, Failure):
+            failures.append(result)
+        else:
+            everything.keep(number, result)
+            good.append(number)
+    return everything.subset(good), failures
+
+
+def _decode_all(photos: Photos, num_threads: int, progress: bool) -> Iterator[Image.Image | Failure]:
+    def decoded(file: ImageFile) -> Image.Image | Failure:
+        try:
+            return photos._decoded(file)
+        except ImageError as error:
+            return Failure(id=file.id, path=file.shown_path, reason=str(error))
+        except OSError as error:
+            return Failure(id=file.id, path=file.shown_path, reason=error.strerror or str(error))
+
+    with (
+        ThreadPoolExecutor(num_threads) as pool,
+        tqdm(total=len(photos), desc="photos", unit="photo", disable=not progress) as bar,
+    ):
+        chunk = 64 * num_threads
+        for first in range(0, len(photos), chunk):
+            for result in pool.map(decoded, photos.files[first : first + chunk]):
+                bar.update()
+                yield result

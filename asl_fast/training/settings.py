@@ -1,0 +1,79 @@
+"""What a training recipe says: everything that shapes the weights, apart from photos and seed."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from asl_fast.losses import LossSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """start: model to start from.  edge_px: of the trained model, 0 = as the start model's.
+
+    view_edge_px: of the views it learns from, 0 = edge_px. Crops show things larger than whole photos do, so
+    a model answers best at a larger edge than it learned at (Touvron et al. 2019); small views are fast, too.
+
+    A batch is num_identities photos x num_views nested views. lr rises over the first warmup_share of the
+    steps, stays until flat_until, then falls to 0 along a cosine. class_lr: of the class weights.
+    frozen_share: the first parameter tensors of the backbone, in its own order, that keep their values.
+    frozen_statistics: batch norms, the neck's too, use their stored means (short runs see few pictures).
+    clip_norm: of the gradient, 0 = off.  bf16: mixed precision, on a GPU only.
+    least_area, whole_share: see `edits.nested_crops`.  edit_share: of the views that are edited at all.
+    save_every, evaluate_every: steps, 0 = only at the end.
+    """
+
+    start: str = "default"
+    edge_px: int = 0
+    view_edge_px: int = 0
+    num_steps: int
+    num_identities: int = 16
+    num_views: int = 4
+    optimizer: str = "adamw"
+    lr: float = 3e-4
+    class_lr: float = 1e-2
+    weight_decay: float = 0.0
+    warmup_share: float = 0.1
+    flat_until: float = 0.4
+    ema_decay: float = 0.99
+    frozen_share: float = 0.0
+    frozen_statistics: bool = True
+    clip_norm: float = 0.0
+    bf16: bool = False
+    loss: LossSettings = field(default_factory=LossSettings)
+    least_area: float = 0.2
+    whole_share: float = 0.5
+    edit_share: float = 0.6
+    edit_strength: float = 0.8
+    held_back_share: float = 0.2
+    save_every: int = 100
+    evaluate_every: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("num_steps", "num_identities", "num_views"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"recipe: {name} must be 1 or more, got {getattr(self, name)}")
+        if self.optimizer not in ("adam", "adamw"):
+            raise ValueError(f"recipe: optimizer must be adam or adamw, got {self.optimizer!r}")
+        for name in (
+            "edit_share",
+            "edit_strength",
+            "frozen_share",
+            "ema_decay",
+            "warmup_share",
+            "flat_until",
+        ):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"recipe: {name} must be in [0, 1], got {getattr(self, name)}")
+        if not 0 < self.held_back_share < 1:
+            raise ValueError(f"recipe: held_back_share must be in (0, 1), got {self.held_back_share}")
+        if not 0 <= self.warmup_share <= self.flat_until:
+            raise ValueError(
+                f"recipe: warmup_share {self.warmup_share} must not pass flat_until {self.flat_until}"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for config.json."""
+        return dataclasses.asdict(self)

@@ -1,0 +1,152 @@
+"""One step of training, and everything a checkpoint must hold."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from asl_fast.losses import AslLoss
+from asl_fast.models import Descriptor
+from asl_fast.training.settings import TrainSettings
+from asl_fast.training.views import ViewBatch
+
+
+class Trainer:
+    """A descriptor, its EMA, the class weights and the optimizer, moved on step by step."""
+
+    def __init__(
+        self, descriptor: Descriptor, loss: AslLoss, settings: TrainSettings, seed: int, device: torch.device
+    ) -> None:
+        self.settings = settings
+        self.device = device
+        self.step = 0
+        self._seed = seed
+        self.descriptor = descriptor.to(device).to(memory_format=torch.channels_last)
+        self.loss = loss.to(device)
+        _freeze(self.descriptor, settings.frozen_share)
+        self.ema = copy.deepcopy(self.descriptor).eval().requires_grad_(False)
+        self.optimizer = _optimizer(self.descriptor, loss, settings)
+
+    def train_step(self, batch: ViewBatch) -> dict[str, float]:
+        """Learn from one batch; return the scalars to log. ValueError if loss or gradient is not finite."""
+        torch.manual_seed((self._seed * 1_000_003 + self.step) % 2**63)  # drop-out too: of (seed, step) alone
+        self._set_modes()
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak_lr"] * lr_share(self.step, self.settings)
+        batch = batch.to(self.device)
+        mixed = self.settings.bf16 and self.device.type == "cuda"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
+            pixels_BCHW = batch.pixels_BCHW.contiguous(memory_format=torch.channels_last)
+            row_BD = self.descriptor(pixels_BCHW).float()
+        parts = self.loss(row_BD, batch.label_B, batch.nest_B, batch.area_B, batch.visible_B)
+        self.optimizer.zero_grad(set_to_none=True)
+        parts.total.backward()
+        limit = self.settings.clip_norm or math.inf
+        gradient_norm = nn.utils.clip_grad_norm_(self._trained(), limit)
+        scalars = {
+            "loss/total": parts.total.item(),
+            "loss/metric": parts.metric.item(),
+            "loss/ratio": parts.ratio.item(),
+            "gradient_norm": gradient_norm.item(),
+            "lr": float(self.optimizer.param_groups[0]["lr"]),
+        }
+        self._check_finite(scalars)
+        self.optimizer.step()
+        self.step += 1
+        self._average()
+        return scalars
+
+    def state(self) -> dict[str, Tensor]:
+        """All tensors that the next step depends on, by name."""
+        state = {f"descriptor.{name}": value for name, value in self.descriptor.state_dict().items()}
+        state |= {f"ema.{name}": value for name, value in self.ema.state_dict().items()}
+        state |= {f"loss.{name}": value for name, value in self.loss.state_dict().items()}
+        for number, moments in self.optimizer.state_dict()["state"].items():
+            state |= {f"optimizer.{number}.{name}": value for name, value in moments.items()}
+        return state
+
+    def load_state(self, state: dict[str, Tensor], step: int) -> None:
+        """Go on from `state()` of the same settings, as if there had been no break."""
+        part: dict[str, dict[str, Tensor]] = {"descriptor": {}, "ema": {}, "loss": {}, "optimizer": {}}
+        for name, value in state.items():
+            owner, _, rest = name.partition(".")
+            part[owner][rest] = value
+        self.descriptor.load_state_dict(part["descriptor"])
+        self.ema.load_state_dict(part["ema"])
+        self.loss.load_state_dict(part["loss"])
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in part["optimizer"].items():
+            number, _, kind = name.partition(".")
+            moments.setdefault(int(number), {})[kind] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.step = step
+
+    def _trained(self) -> list[nn.Parameter]:
+        return [value for group in self.optimizer.param_groups for value in group["params"]]
+
+    def _set_modes(self) -> None:
+        self.descriptor.train()
+        if self.settings.frozen_statistics:
+            for module in self.descriptor.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """EMA of weights and statistics; early on it follows faster, so that the start doesn't linger."""
+        decay = min(self.settings.ema_decay, self.step / (self.step + 10))
+        for name, value in self.descriptor.state_dict().items():
+            average = self.ema.get_buffer(name) if name in self._buffers else self.ema.get_parameter(name)
+            if average.is_floating_point():
+                average.lerp_(value, 1 - decay)
+            else:
+                average.copy_(value)
+
+    @property
+    def _buffers(self) -> set[str]:
+        return {name for name, _ in self.ema.named_buffers()}
+
+    def _check_finite(self, scalars: dict[str, float]) -> None:
+        bad = [f"{name} is {value}" for name, value in scalars.items() if not math.isfinite(value)]
+        if bad:
+            raise ValueError(
+                f"train: {', '.join(bad)} at step {self.step}, lr {scalars['lr']:.3g}; the last "
+                "checkpoint is kept, use a recipe with a lower lr or clip_norm in another --out"
+            )
+
+
+def lr_share(step: int, settings: TrainSettings) -> float:
+    """Share of the peak lr in this step: linear warm-up, flat, then a cosine to 0 after the last."""
+    done = (step + 1) / settings.num_steps
+    if done <= settings.warmup_share:
+        return done / settings.warmup_share
+    if done <= settings.flat_until:
+        return 1.0
+    fallen = (step - settings.flat_until * settings.num_steps) / (
+        settings.num_steps * (1 - settings.flat_until)
+    )
+    return 0.5 * (1 + math.cos(math.pi * max(0.0, fallen)))
+
+
+def _freeze(descriptor: Descriptor, share: float) -> None:
+    parameters = list(descriptor.backbone.parameters())
+    for parameter in parameters[: round(share * len(parameters))]:
+        parameter.requires_grad_(False)
+
+
+def _optimizer(descriptor: Descriptor, loss: AslLoss, settings: TrainSettings) -> torch.optim.Optimizer:
+    """Weight decay goes to matrices and kernels only, not to scales, shifts and class weights."""
+    trained = [value for value in descriptor.parameters() if value.requires_grad]
+    groups = [
+        {"params": [value for value in trained if value.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [value for value in trained if value.ndim <= 1], "weight_decay": 0.0},
+        {"params": list(loss.parameters()), "weight_decay": 0.0, "peak_lr": settings.class_lr},
+    ]
+    groups = [{"peak_lr": settings.lr} | group for group in groups if group["params"]]
+    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=settings.lr)

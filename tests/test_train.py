@@ -1,0 +1,80 @@
+"""The command from outside: files, exit status, the closing line."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from asl_fast import train
+from asl_fast.errors import DONE, PARTIAL, USER_ERROR
+from asl_fast.models import Descriptor, DescriptorConfig, save_descriptor
+
+
+def draw_photo(seed):
+    """Coarse coloured patches, other ones for another seed."""
+    patches = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    return Image.fromarray(patches).resize((84, 60))
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("train")
+    (folder / "photos").mkdir()
+    for seed in range(14):
+        draw_photo(seed).save(folder / f"photos/photo{seed:02d}.png")
+    config = DescriptorConfig(backbone="test_resnet", edge_px=32, resize_mode="square", num_dims=16)
+    torch.manual_seed(0)
+    save_descriptor(folder / "start", Descriptor(config), config)
+    return folder
+
+
+def arguments(workplace, out, *more):
+    where = ["--images", str(workplace / "photos"), "--out", str(out), "--model", str(workplace / "start")]
+    return [*where, "--threads", "1", *more]
+
+
+def test_command_trains_a_model_that_load_model_takes(workplace, tmp_path, capsys):
+    from asl_fast import load_model
+
+    out = tmp_path / "one"
+    assert train.main(arguments(workplace, out, "--steps", "3", "--limit", "10")) == DONE
+    printed = capsys.readouterr().out
+    assert printed.startswith("train: 3 steps on 6 photos") and "4 held back: uAP 0." in printed
+    assert printed.count("\n") == 1 and str(out / "model") in printed
+    row = load_model(out / "model").embed([draw_photo(3)])
+    assert row.shape == (1, 16)
+
+
+def test_broken_photo_is_told_and_the_status_is_partial(workplace, tmp_path, capsys):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for seed in range(10):
+        draw_photo(seed).save(photos / f"{seed}.png")
+    (photos / "cut.png").write_bytes((photos / "3.png").read_bytes()[:200])
+    given = arguments(workplace, tmp_path / "one", "--steps", "2")
+    given[1] = str(photos)
+    assert train.main(given) == PARTIAL
+    assert "1 photos failed" in capsys.readouterr().out
+    failures = (tmp_path / "one/failures.csv").read_text().splitlines()
+    assert len(failures) == 2 and "cut.png" in failures[1]
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        (["--steps", "0"], "--steps must be at least 1, got 0"),
+        (["--seed", "-1"], "--seed must not be negative, got -1"),
+        (["--limit", "5"], "5 photos in 5 groups can't be split"),
+        (["--device", "tpu"], "--device tpu: must be cpu or cuda"),
+    ],
+)
+def test_wrong_argument_is_one_line_and_status_two(workplace, tmp_path, capsys, more, complaint):
+    assert train.main(arguments(workplace, tmp_path / "one", *more)) == USER_ERROR
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("asl-fast train: error: ") and complaint in said
+
+
+def test_other_options_in_the_same_folder_are_refused(workplace, tmp_path, capsys):
+    assert train.main(arguments(workplace, tmp_path / "one", "--steps", "2")) == DONE
+    assert train.main(arguments(workplace, tmp_path / "one", "--steps", "3")) == USER_ERROR
+    assert "holds a run with num_steps = 2, this one has 3" in capsys.readouterr().err

@@ -1,0 +1,52 @@
+"""A run that is killed outright, and started again, leaves the same bits as one that was left alone."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+_RUN = """
+import sys
+from pathlib import Path
+import torch
+from asl_fast.images import find_images
+from asl_fast.training import TrainSettings, train
+
+torch.set_num_threads(1)
+photos, start, out = sys.argv[1:]
+settings = TrainSettings(
+    start=start, num_steps=60, num_identities=4, num_views=3, save_every=4, frozen_statistics=False
+)
+train(find_images(photos), Path(out), settings, seed=3, folder=Path(photos), progress=False)
+"""
+
+
+def start_run(photo_folder, start_model, out):
+    command = [sys.executable, "-c", _RUN, str(photo_folder), str(start_model), str(out)]
+    return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
+
+
+def test_killed_run_ends_with_the_same_bits_as_one_left_alone(photo_folder, start_model, tmp_path):
+    calm, killed = tmp_path / "calm", tmp_path / "killed"
+    left_alone = start_run(photo_folder, start_model, calm)
+    run = start_run(photo_folder, start_model, killed)
+    wait_for_lines(killed / "metrics.jsonl", 10, run)
+    run.send_signal(signal.SIGKILL)
+    assert run.wait() == -signal.SIGKILL
+    told = json.loads((killed / "checkpoint/checkpoint.json").read_text())
+    assert 8 <= told["step"] < 60 and not (killed / "model").exists()
+    assert start_run(photo_folder, start_model, killed).wait() == 0
+    assert left_alone.wait() == 0
+    for name in ("model/model.safetensors", "model/config.json", "evaluation.json", "metrics.jsonl"):
+        assert (calm / name).read_bytes() == (killed / name).read_bytes(), name
+    assert len((killed / "metrics.jsonl").read_text().splitlines()) == 60
+
+
+def wait_for_lines(path, num_lines, run):
+    deadline = time.monotonic() + 120
+    while not path.exists() or path.read_bytes().count(b"\n") < num_lines:
+        assert run.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -1,0 +1,326 @@
+"""The loop on generated pictures: it learns, it resumes exactly, and it says what is wrong."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from asl_fast.errors import InputError
+from asl_fast.images import ImageFile, Resize, find_images
+from asl_fast.losses import AslLoss, LossSettings
+from asl_fast.models import Descriptor, load_descriptor
+from asl_fast.recipes import RECIPES
+from asl_fast.training import TrainSettings, train
+from asl_fast.training.checkpoint import load_checkpoint, save_checkpoint
+from asl_fast.training.evaluation import make_fold_set
+from asl_fast.training.fold import groups_of, hold_back
+from asl_fast.training.photos import read_photos
+from asl_fast.training.trainer import Trainer, lr_share
+from asl_fast.training.views import Views
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def settings(start_model):
+    return TrainSettings(
+        start=str(start_model),
+        num_steps=40,
+        num_identities=8,
+        num_views=4,
+        lr=1e-2,
+        class_lr=3e-3,
+        clip_norm=10.0,
+        frozen_statistics=False,
+        least_area=0.1,
+        edit_share=0.2,
+        save_every=20,
+        evaluate_every=20,
+        loss=LossSettings(metric_weight=0.03, scale=16.0),
+    )
+
+
+@pytest.fixture
+def photos(photo_folder):
+    return read_photos(find_images(photo_folder), 64, num_threads=2, progress=False)[0]
+
+
+def learn(photo_folder, out, settings, seed=0):
+    return train(
+        find_images(photo_folder),
+        out,
+        settings,
+        seed=seed,
+        folder=photo_folder,
+        num_threads=1,
+        progress=False,
+    )
+
+
+def new_trainer(settings, num_classes=20):
+    torch.manual_seed(0)
+    start = load_descriptor(settings.start).module
+    return Trainer(start, AslLoss(num_classes, start.num_dims, settings.loss), settings, 0, CPU)
+
+
+def test_both_losses_fall_and_the_run_folder_is_complete(photo_folder, settings, tmp_path):
+    out = tmp_path / "one"
+    outcome = learn(photo_folder, out, settings)
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == list(range(40))
+    for part, share in (("loss/metric", 0.95), ("loss/ratio", 0.8)):
+        early, late = (np.mean([row[part] for row in some]) for some in (rows[:8], rows[-8:]))
+        assert late < share * early, part
+    assert sorted(path.name for path in out.iterdir()) == [
+        "checkpoint", "config.json", "evaluation.json", "metrics.jsonl", "model", "tensorboard",
+    ]  # fmt: skip
+    assert [row["step"] for row in rows if "eval/uap" in row] == [19, 39]
+    assert (outcome.num_trained, outcome.num_held_back, outcome.failures) == (16, 4, [])
+    report = json.loads((out / "evaluation.json").read_text())
+    assert report["after"] == outcome.after.to_dict() and 0 < outcome.after.uap <= 1
+    assert list((out / "tensorboard").glob("events*"))
+
+
+def test_saved_model_is_the_average_not_the_last_step(photo_folder, settings, tmp_path):
+    out = tmp_path / "one"
+    learn(photo_folder, out, dataclasses.replace(settings, num_steps=6))
+    state, step = load_checkpoint(out / "checkpoint")
+    saved = load_descriptor(out / "model").module.state_dict()
+    assert step == 6
+    assert torch.equal(saved["neck.weight"], state["ema.neck.weight"])
+    assert not torch.equal(saved["neck.weight"], state["descriptor.neck.weight"])
+    assert not torch.equal(saved["neck.weight"], torch.ones(32))  # as it was at the start
+    assert torch.equal(saved["neck.bias"], torch.zeros(32))
+
+
+def test_second_call_of_a_finished_run_changes_nothing(photo_folder, settings, tmp_path):
+    settings = dataclasses.replace(settings, num_steps=6)
+    first = learn(photo_folder, tmp_path / "one", settings)
+    weights = (tmp_path / "one/model/model.safetensors").read_bytes()
+    again = learn(photo_folder, tmp_path / "one", settings)
+    assert again.first_step == 6 and again.after == first.after and again.before == first.before
+    assert (tmp_path / "one/model/model.safetensors").read_bytes() == weights
+
+
+def test_other_settings_in_the_same_folder_are_refused_by_name(photo_folder, settings, tmp_path):
+    settings = dataclasses.replace(settings, num_steps=3)
+    learn(photo_folder, tmp_path / "one", settings)
+    with pytest.raises(InputError, match=r"holds a run with lr = 0\.01, this one has 0\.5; .*another --out"):
+        learn(photo_folder, tmp_path / "one", dataclasses.replace(settings, lr=0.5))
+    with pytest.raises(InputError, match="holds a run with seed = 0, this one has 1"):
+        learn(photo_folder, tmp_path / "one", settings, seed=1)
+
+
+def test_loss_that_is_not_a_number_stops_before_it_is_learned(settings, photos):
+    trainer = new_trainer(settings)
+    batch = Views(photos, Resize(edge_px=32), settings, 0).batch(0)
+    with torch.no_grad():
+        trainer.descriptor.neck.weight[0] = math.nan
+    before = trainer.loss.weight_CD.clone()
+    with pytest.raises(ValueError, match=r"loss/total is nan.*at step 0.*lower lr"):
+        trainer.train_step(batch)
+    assert torch.equal(before, trainer.loss.weight_CD) and trainer.step == 0
+
+
+def test_restored_trainer_takes_the_same_next_step(settings, photos, tmp_path):
+    views = Views(photos, Resize(edge_px=32), settings, 0)
+    one, other = new_trainer(settings), new_trainer(settings)
+    for step in range(3):
+        one.train_step(views.batch(step))
+    save_checkpoint(tmp_path, one.state(), one.step)
+    other.load_state(*load_checkpoint(tmp_path))
+    for trainer in (one, other):
+        trainer.train_step(views.batch(3))
+    for name, value in one.state().items():
+        assert torch.equal(value, other.state()[name]), name
+
+
+def test_only_the_newest_checkpoint_is_kept(tmp_path):
+    for step in (5, 10):
+        save_checkpoint(tmp_path, {"w": torch.full((2,), float(step))}, step)
+    state, step = load_checkpoint(tmp_path)
+    assert step == 10 and state["w"].tolist() == [10, 10]
+    assert len(list(tmp_path.glob("*.safetensors"))) == 1
+
+
+def test_unreadable_checkpoint_is_told_with_the_way_out(tmp_path):
+    save_checkpoint(tmp_path, {"w": torch.ones(2)}, 5)
+    (tmp_path / "step-00000005.safetensors").write_bytes(b"short")
+    with pytest.raises(InputError, match=r"can't be read .* remove that folder to start anew"):
+        load_checkpoint(tmp_path)
+
+
+def test_frozen_tensors_and_statistics_keep_their_values(settings, photos):
+    trainer = new_trainer(dataclasses.replace(settings, frozen_share=0.5, frozen_statistics=True))
+    before = {name: value.clone() for name, value in trainer.descriptor.state_dict().items()}
+    trainer.train_step(Views(photos, Resize(edge_px=32), settings, 0).batch(0))
+    after = trainer.descriptor.state_dict()
+    names = [name for name, _ in trainer.descriptor.backbone.named_parameters()]
+    for name in names[: round(0.5 * len(names))]:
+        assert torch.equal(before[f"backbone.{name}"], after[f"backbone.{name}"]), name
+    assert not torch.equal(before[f"backbone.{names[-2]}"], after[f"backbone.{names[-2]}"])
+    assert all(torch.equal(before[name], after[name]) for name in before if "running" in name)
+    assert not torch.equal(before["neck.weight"], after["neck.weight"])
+
+
+def test_statistics_follow_the_batches_when_they_are_not_frozen(settings, photos):
+    trainer = new_trainer(settings)
+    before = trainer.descriptor.neck.running_mean.clone()
+    trainer.train_step(Views(photos, Resize(edge_px=32), settings, 0).batch(0))
+    assert not torch.equal(before, trainer.descriptor.neck.running_mean)
+
+
+def test_batch_depends_on_seed_and_step_alone(settings, photos):
+    views = Views(photos, Resize(edge_px=32), settings, 4)
+    in_order = list(views.batches(0, 4))
+    alone = Views(photos, Resize(edge_px=32), settings, 4).batch(3)
+    other = Views(photos, Resize(edge_px=32), settings, 5).batch(3)
+    assert torch.equal(in_order[3].pixels_BCHW, alone.pixels_BCHW)
+    assert torch.equal(in_order[3].label_B, alone.label_B)
+    assert not torch.equal(other.pixels_BCHW, alone.pixels_BCHW)
+
+
+def test_other_seed_cuts_the_same_photo_elsewhere(settings, photos):
+    one, other = (Views(photos.subset([0]), Resize(edge_px=32), settings, seed).batch(0) for seed in (4, 5))
+    assert torch.equal(one.label_B, other.label_B)
+    assert not torch.equal(one.area_B, other.area_B)
+
+
+def test_every_photo_has_its_turn_before_any_comes_again(settings, photos):
+    views = Views(photos, Resize(edge_px=32), settings, 0)
+    labels = torch.cat([views.batch(step).label_B[::4] for step in range(5)])  # 5 x 8 = 2 x 20
+    assert sorted(labels[:20].tolist()) == sorted(labels[20:].tolist()) == list(range(20))
+
+
+def test_views_of_a_photo_fall_in_area_and_share_a_nest(settings, photos):
+    batch = Views(photos, Resize(edge_px=32), settings, 0).batch(0)
+    assert batch.pixels_BCHW.shape == (32, 3, 32, 32) and batch.pixels_BCHW.dtype == torch.uint8
+    area = batch.area_B.view(8, 4)
+    assert (area[:, :-1] >= area[:, 1:]).all() and (area >= 0.1 - 1e-9).all()
+    assert (batch.nest_B.view(8, 4) == torch.arange(8)[:, None]).all()
+
+
+def test_lr_rises_stays_and_falls_to_nothing():
+    settings = TrainSettings(num_steps=100, warmup_share=0.2, flat_until=0.4)
+    share = [lr_share(step, settings) for step in range(100)]
+    assert share[0] == pytest.approx(0.05) and share[9] == pytest.approx(0.5)
+    assert share[19:40] == [1.0] * 21
+    assert share[70] == pytest.approx(0.5) and 0 < share[99] < 0.01
+    assert share[20:] == sorted(share[20:], reverse=True)
+
+
+def test_groups_stay_on_one_side_of_the_split():
+    groups = [f"scene {number // 4}" for number in range(60)]
+    for seed in range(20):
+        trained, held = hold_back(groups, 0.2, seed)
+        assert sorted(trained + held) == list(range(60))
+        assert not {groups[number] for number in trained} & {groups[number] for number in held}
+        assert 4 <= len(held) <= 18
+
+
+def test_group_larger_than_the_fold_is_trained_on():
+    groups = ["huge"] * 50 + [str(number) for number in range(50)]
+    _, held = hold_back(groups, 0.2, 0)
+    assert len(held) == 20 and min(held) >= 50
+
+
+def test_too_few_photos_are_refused():
+    with pytest.raises(ValueError, match=r"7 photos in 7 groups can't be split.*give more photos"):
+        hold_back(list("abcdefg"), 0.2, 0)
+
+
+def test_manifest_names_the_groups(tmp_path):
+    (tmp_path / "manifest.csv").write_text("file,group\nimg/a.jpg,one\nimg/b.jpg,one\nimg/c.jpg,\n")
+    files = [ImageFile(id=name, path=str(tmp_path / "img" / f"{name}.jpg")) for name in "abcd"]
+    assert groups_of(files, tmp_path) == ["group one", "group one", "photo c", "photo d"]
+    assert groups_of(files, tmp_path / "img") == ["photo a", "photo b", "photo c", "photo d"]
+
+
+def test_photos_of_one_shard_are_no_group(tmp_path):
+    files = [ImageFile(id=name, path=str(tmp_path / "all.tar"), member=f"{name}.jpg") for name in "ab"]
+    assert len(set(groups_of(files, tmp_path))) == 2
+
+
+def test_fold_asks_for_copies_and_for_whole_photos_of_cropped_references(photos):
+    fold = make_fold_set(photos, 0)
+    again = make_fold_set(photos, 0)
+    assert len(fold.references) == 20 and len(fold.queries) == 10 * 3 + 10
+    assert (fold.reference_Q >= 0).sum() == 30
+    for query, source in enumerate(fold.source_Q):
+        reversed_query = fold.reference_Q[query] == -1
+        assert reversed_query == (fold.references[source].size != fold.whole[source].size)
+        if reversed_query:
+            assert fold.queries[query].tobytes() == fold.whole[source].tobytes()
+    assert all(one.tobytes() == two.tobytes() for one, two in zip(fold.queries, again.queries, strict=True))
+
+
+def test_photo_that_cannot_be_decoded_is_reported_and_left_out(photo_folder, tmp_path):
+    for path in photo_folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "photo05.png").write_bytes(b"")
+    photos, failures = read_photos(find_images(tmp_path), 64, num_threads=2, progress=False)
+    assert len(photos) == 19 and [failure.id for failure in failures] == ["photo05"]
+    assert all(file.id != "photo05" for file in photos.files)
+    assert photos[5].tobytes() == photos.subset([5])[0].tobytes()
+
+
+def test_photos_are_kept_no_larger_than_views_need(photos, photo_folder):
+    small, _ = read_photos(find_images(photo_folder), 36, num_threads=1, progress=False)
+    assert {photo.size for photo in (small[number] for number in range(20))} == {(48, 36)}
+    assert photos[0].size == (85, 64)
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_recipe_survives_json(name):
+    told = json.loads(json.dumps(RECIPES[name].to_dict()))
+    loss = LossSettings(**told.pop("loss"))
+    assert TrainSettings(loss=loss, **told) == RECIPES[name]
+
+
+def test_paper_recipe_says_what_the_paper_says():
+    paper = RECIPES["paper"]
+    assert (paper.num_steps, paper.num_identities, paper.num_views) == (200_000, 32, 4)
+    assert (paper.edge_px, paper.optimizer, paper.lr, paper.ema_decay) == (256, "adam", 3.5e-4, 0.9999)
+    lr = [lr_share(epoch * 8000, paper) for epoch in (2.5, 5, 9.9, 17.5)]
+    assert lr == pytest.approx([0.5, 1, 1, 0.5], abs=1e-3)
+
+
+def test_paper_model_can_be_made():
+    from asl_fast.models import DescriptorConfig
+
+    paper = RECIPES["paper"]
+    model = Descriptor(DescriptorConfig(backbone=paper.start.removeprefix("timm:"), edge_px=paper.edge_px))
+    assert model.num_dims == 2048
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"num_steps": 0}, "num_steps must be 1 or more, got 0"),
+        ({"optimizer": "sgd"}, "optimizer must be adam or adamw, got 'sgd'"),
+        ({"edit_share": 1.5}, r"edit_share must be in \[0, 1\], got 1\.5"),
+        ({"warmup_share": 0.6}, "warmup_share 0.6 must not pass flat_until 0.4"),
+    ],
+)
+def test_wrong_setting_is_named_with_its_value(change, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        TrainSettings(**({"num_steps": 10} | change))
+
+
+def test_final_weights_are_those_in_the_checkpoint(photo_folder, settings, tmp_path):
+    learn(photo_folder, tmp_path / "one", dataclasses.replace(settings, num_steps=4))
+    state, _ = load_checkpoint(tmp_path / "one/checkpoint")
+    weights = load_file(tmp_path / "one/model/model.safetensors")
+    assert all(torch.equal(value, state[f"ema.{name}"]) for name, value in weights.items())
