@@ -15,19 +15,24 @@ Found = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
 
 def dots(query_QD: NDArray[np.float32], ref_ND: NDArray[np.float32]) -> NDArray[np.float64]:
     """dot_QN: all dot products in float64, in the fixed order."""
-    num_dims = query_QD.shape[1]
     lane_8QN = np.zeros((8, len(query_QD), len(ref_ND)))
-    for d in range(num_dims):
-        query_Q, ref_N = query_QD[:, d].astype(np.float64), ref_ND[:, d].astype(np.float64)
-        lane_8QN[d % 8] += query_Q[:, None] * ref_N[None, :]
-    l0, l1, l2, l3, l4, l5, l6, l7 = lane_8QN
-    result_QN: NDArray[np.float64] = ((l0 + l4) + (l2 + l6)) + ((l1 + l5) + (l3 + l7))
-    return result_QN
+    for d, (query_Q, ref_N) in enumerate(zip(query_QD.T, ref_ND.T, strict=True)):
+        lane_8QN[d % 8] += query_Q.astype(np.float64)[:, None] * ref_N.astype(np.float64)
+    return _sum_lanes(lane_8QN)
 
 
 def row_norms(row_ND: NDArray[np.float32]) -> NDArray[np.float64]:
     """norm_N: sqrt(dot(x, x)) of every row."""
-    return np.array([np.sqrt(dots(row[None], row[None])[0, 0]) for row in row_ND])
+    lane_8N = np.zeros((8, len(row_ND)))
+    for d, row_N in enumerate(row_ND.T):
+        lane_8N[d % 8] += row_N.astype(np.float64) ** 2
+    return np.sqrt(_sum_lanes(lane_8N))
+
+
+def _sum_lanes(lanes: NDArray[np.float64]) -> NDArray[np.float64]:
+    l0, l1, l2, l3, l4, l5, l6, l7 = lanes
+    total: NDArray[np.float64] = ((l0 + l4) + (l2 + l6)) + ((l1 + l5) + (l3 + l7))
+    return total
 
 
 def ratio_search(
