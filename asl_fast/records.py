@@ -153,16 +153,21 @@ def checked_norms(
 ) -> NDArray[np.float64]:
     """Norms of rows that have a direction. ValueError names the first row that is not finite or all zero."""
     norm_N = norms(row_ND)
+    check_directions(norm_N, name, ids)
+    return norm_N
+
+
+def check_directions(norm_N: NDArray[np.float64], name: str, ids: Sequence[str] | None = None) -> None:
+    """ValueError naming the first row whose own norm says that it has no direction."""
     bad_N = ~np.isfinite(norm_N) | (norm_N == 0)
     if bad_N.any():
         row = int(np.argmax(bad_N))
         who = f"row {row}" if ids is None else f"row {row} (id {ids[row]!r})"
         what = "is all zeros, so it has no direction" if norm_N[row] == 0 else "holds NaN or infinite values"
         raise ValueError(
-            f"{name}: {who} {what} ({int(bad_N.sum())} such of {len(row_ND)} rows); "
+            f"{name}: {who} {what} ({int(bad_N.sum())} such of {len(norm_N)} rows); "
             "embed these images again or drop the rows"
         )
-    return norm_N
 
 
 def check_distinct(ids: Sequence[str], name: str) -> None:

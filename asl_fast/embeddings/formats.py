@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from asl_fast.embeddings import hdf5, npy, npz, parquet
 from asl_fast.embeddings.rows import Stored, as_float32
 from asl_fast.errors import InputError
+from asl_fast.files import check_writable
 from asl_fast.records import Embeddings
 
 SUFFIXES = (".npy", ".npz", ".h5", ".hdf5", ".parquet")
@@ -37,17 +37,7 @@ def holds_embeddings(path: str | os.PathLike[str]) -> bool:
 def check_out(out: str | os.PathLike[str], argument: str = "--out") -> None:
     """InputError if embeddings can't be written there: unknown ending, a folder, a place that is closed."""
     check_suffix(out, argument)
-    place = Path(out)
-    if place.is_dir():
-        raise InputError(f"{argument} {place} is a folder; name a file in it")
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=place.parent):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"{argument} {place}: its folder can't be written to ({error.strerror}); choose another"
-        ) from None
+    check_writable(out, argument)
 
 
 def write_embeddings(

@@ -11,13 +11,13 @@ fuse.py        batch norms folded into convolutions, for inference
 from asl_fast.models.config import DescriptorConfig
 from asl_fast.models.descriptor import Descriptor, check_backbone
 from asl_fast.models.fuse import fuse_norms
-from asl_fast.models.names import DEFAULT_FOLDER, check_device, load_descriptor
+from asl_fast.models.names import SHIPPED, check_device, load_descriptor
 from asl_fast.models.pooling import GeM
 from asl_fast.models.sscd import has_unit_rows
 from asl_fast.models.storage import Loaded, save_descriptor
 
 __all__ = [
-    "DEFAULT_FOLDER",
+    "SHIPPED",
     "Descriptor",
     "DescriptorConfig",
     "GeM",

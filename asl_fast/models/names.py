@@ -1,6 +1,7 @@
 """A name or a path -> a descriptor ready to run.
 
-default               the model that comes with asl_fast
+default               the trained model that comes with asl_fast
+imagenet              the untrained one that comes with it too: what `train` starts from
 runs/one              a folder with config.json and model.safetensors
 timm:NAME             ImageNet (or other) weights from timm's hub, with GeM and an untrained neck
 hf-hub:OWNER/NAME     a folder as above on the Hugging Face hub; also plain OWNER/NAME
@@ -33,9 +34,11 @@ from asl_fast.models.storage import (
     weights_digest,
 )
 
-DEFAULT_FOLDER = Path(__file__).parent / "default"
+SHIPPED = {name: Path(__file__).parent / name for name in ("default", "imagenet")}
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
-_WAYS = "a model is 'default', a folder, timm:NAME, hf-hub:OWNER/NAME or an SSCD TorchScript .pt file"
+_WAYS = (
+    "a model is 'default', 'imagenet', a folder, timm:NAME, hf-hub:OWNER/NAME or an SSCD TorchScript .pt file"
+)
 
 
 def load_descriptor(name_or_path: str | os.PathLike[str] = "default", device: str = "cpu") -> Loaded:
@@ -66,8 +69,8 @@ def check_device(device: str) -> None:
 def _find(name: str) -> Loaded:
     who = f"--model {name}"
     path = Path(name)
-    if name == "default":
-        return load_folder(DEFAULT_FOLDER, who)
+    if name in SHIPPED:
+        return load_folder(SHIPPED[name], who)
     if name.startswith("timm:"):
         return _from_timm(name.removeprefix("timm:"), who)
     if name.startswith("hf-hub:"):

@@ -25,7 +25,7 @@ class TrainSettings:
     save_every, evaluate_every: steps, 0 = only at the end.
     """
 
-    start: str = "default"
+    start: str = "imagenet"
     edge_px: int = 0
     view_edge_px: int = 0
     num_steps: int

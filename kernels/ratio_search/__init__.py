@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from asl_fast import _C
-from asl_fast.records import Candidates
+from asl_fast.records import Candidates, check_directions
 
 DEVICES = ("cpu", "cuda")
 DIRECTIONS = ("copy", "original", "both")
@@ -154,15 +154,7 @@ def row_norms(
 ) -> NDArray[np.float64]:
     """sqrt(dot(x, x)) of every row. ValueError names the first row that has no direction."""
     norm_N = _C.row_norms(row_ND, num_threads)
-    bad_N = ~np.isfinite(norm_N) | (norm_N == 0)
-    if bad_N.any():
-        row = int(np.argmax(bad_N))
-        who = f"row {row}" if ids is None else f"row {row} (id {ids[row]!r})"
-        what = "is all zeros, so it has no direction" if norm_N[row] == 0 else "holds NaN or infinite values"
-        raise ValueError(
-            f"{WHO}: {name}: {who} {what} ({int(bad_N.sum())} such of {len(row_ND)} rows); "
-            "embed these images again or drop the rows"
-        )
+    check_directions(norm_N, f"{WHO}: {name}", ids)
     return norm_N
 
 

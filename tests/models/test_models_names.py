@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from asl_fast.errors import InputError
-from asl_fast.models import DEFAULT_FOLDER, has_unit_rows, load_descriptor, save_descriptor
+from asl_fast.models import SHIPPED, has_unit_rows, load_descriptor, save_descriptor
 
 
 @pytest.fixture
@@ -32,13 +32,16 @@ def hub(tmp_path, monkeypatch):
     return put
 
 
-def test_the_default_model_says_that_it_was_not_trained_for_this():
-    loaded = load_descriptor()
+@pytest.mark.parametrize(
+    ("name", "says"), [("default", "trained by asl_fast"), ("imagenet", "not trained for copy detection")]
+)
+def test_a_shipped_model_says_what_it_was_trained_for(name, says):
+    loaded = load_descriptor(name)
     assert loaded.config.backbone == "tf_efficientnet_lite0"
-    assert "not trained for copy detection" in loaded.config.note
-    assert "not trained for copy detection" in (DEFAULT_FOLDER / "README.md").read_text()
-    assert "Apache License" in (DEFAULT_FOLDER / "LICENSE").read_text()
-    assert (DEFAULT_FOLDER / "model.safetensors").stat().st_size < 8e6
+    assert says in loaded.config.note
+    assert says in (SHIPPED[name] / "README.md").read_text()
+    assert "Apache License" in (SHIPPED[name] / "LICENSE").read_text()
+    assert (SHIPPED[name] / "model.safetensors").stat().st_size < 8e6
 
 
 def test_timm_weights_come_through_the_hub_into_the_backbone(hub, pixels):

@@ -1,7 +1,7 @@
-"""Build asl_fast/models/default/: an ImageNet EfficientNet-Lite0 under GeM and a BN neck.
+"""Build asl_fast/models/imagenet/: an ImageNet EfficientNet-Lite0 under GeM and a BN neck.
 
-    python scripts/make_default_model.py --weights tf_efficientnet_lite0.safetensors
-    python scripts/make_default_model.py --weights W.safetensors --edge-px 288 --gem-p 4 --calibrate photos/
+    python scripts/make_start_model.py --weights tf_efficientnet_lite0.safetensors
+    python scripts/make_start_model.py --weights W.safetensors --edge-px 288 --gem-p 4 --calibrate photos/
 
 --calibrate fits the neck's running mean and variance to the photos of a folder, so that every column of a
 row counts alike; without it the neck changes nothing. The folder's LICENSE and README.md stay as they are.
@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from asl_fast.images import Resize, find_images, load_batches
-from asl_fast.models import DEFAULT_FOLDER, Descriptor, DescriptorConfig, save_descriptor
+from asl_fast.models import SHIPPED, Descriptor, DescriptorConfig, save_descriptor
 
 BACKBONE = "tf_efficientnet_lite0"
 
@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     arguments.add_argument("--weights", required=True, help=f"safetensors of timm's {BACKBONE}")
-    arguments.add_argument("--out", default=DEFAULT_FOLDER, help="model folder (default: the package's own)")
+    arguments.add_argument("--out", default=SHIPPED["imagenet"], help="model folder (default: the package's)")
     arguments.add_argument("--edge-px", type=int, default=224)
     arguments.add_argument("--gem-p", type=float, default=3.0)
     arguments.add_argument("--min-score", type=float, default=0.0, help="search's threshold for this model")
