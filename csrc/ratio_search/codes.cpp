@@ -12,6 +12,8 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 // (2^-36 relative), a division, a square root, and |u| <= 1 + 2^-35.
 constexpr double kMargin = 0x1p-20;
 constexpr double kFloor = 0x1p-40;  // the same for what cancels: unit components carry 2^-51 of themselves
+// Rounding to float of anything below 8.
+constexpr double kToFloat = 0x1p-21;
 
 float rounded_up(double x) {
     const float near = static_cast<float>(x);
@@ -71,20 +73,14 @@ float residual_in_codes(const CodedRow& row) {
 QueryBound::QueryBound(const CodedRow& query, float longest_ref, std::int64_t num_dims)
     : inverse_scale_(static_cast<double>(query.inverse_scale)),
       slack_(static_cast<double>(query.residual) * static_cast<double>(longest_ref) * (1 + kMargin) +
-             score_rounding(num_dims)) {}
+             score_rounding(num_dims) + kToFloat),
+      residual_to_slack_(inverse_scale_ * (1 + kMargin)) {}
 
 Reach QueryBound::reach(double floor) const {
     // No score lies outside [-2, 2]: infinite floors need no arithmetic of their own.
     const double slope = (std::clamp(floor, -4.0, 4.0) - slack_) * inverse_scale_;
     // lift * residual is rounded to nearest in the screen: the margin keeps it above the real product.
     return {rounded_down(slope - std::fabs(slope) * kFloor), rounded_up(inverse_scale_ * (1 + kMargin))};
-}
-
-QueryBound::Interval QueryBound::around(std::int32_t dot, float ref_inverse_scale, float panel_residual) const {
-    const double x = static_cast<double>(ref_inverse_scale);
-    const double score = dot / (inverse_scale_ * x);
-    const double slack = slack_ + static_cast<double>(panel_residual) / x * (1 + kMargin);
-    return {rounded_down(score - slack), rounded_up(score + slack)};
 }
 
 }  // namespace asl::ratio_search

@@ -56,11 +56,17 @@ class QueryBound {
         float lower, upper;
     };
     // Where the exact score lies for this dot of codes.
-    Interval around(std::int32_t dot, float ref_inverse_scale, float panel_residual) const;
+    Interval around(std::int32_t dot, float ref_inverse_scale, float panel_residual) const {
+        const double to_score = 1.0 / (inverse_scale_ * static_cast<double>(ref_inverse_scale));
+        const double score = dot * to_score;
+        const double slack = slack_ + static_cast<double>(panel_residual) * residual_to_slack_ * to_score;
+        return {static_cast<float>(score - slack), static_cast<float>(score + slack)};
+    }
 
    private:
     double inverse_scale_;
-    double slack_;  // eps_u |v^| + rounding
+    double slack_;              // eps_u |v^| + rounding, of the interval's ends to float too
+    double residual_to_slack_;
 };
 
 }  // namespace asl::ratio_search

@@ -7,7 +7,7 @@ namespace asl::ratio_search {
 namespace {
 
 // A tile brings a query at most this many hits at once.
-constexpr std::int64_t kMaxTileWidth = 64;
+constexpr std::int64_t kMaxTileWidth = 32;
 
 void keep_best(std::vector<Pair>& pairs, std::int64_t k) {
     if (k == 0 || static_cast<std::int64_t>(pairs.size()) <= k) return;
