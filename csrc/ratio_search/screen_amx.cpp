@@ -12,6 +12,7 @@ namespace {
 constexpr int kQueries = 32;
 constexpr int kRefs = 32;
 constexpr int kRefStride = 4 * kRefs;  // bytes of four dimensions of a panel
+constexpr std::int64_t kAheadDims = 256;
 static_assert(kQueries <= kMaxQueries && kRefs <= kMaxRefs);
 
 // Not _mm512_cvtepi32_ps: GCC 12 warns of its header.
@@ -59,6 +60,10 @@ void multiply(const std::int8_t* queries, const std::int8_t* refs, std::int64_t 
         _tile_loadd(4, queries + d, num_dims);
         _tile_loadd(6, refs + d * kRefs, kRefStride);
         _tile_loadd(7, refs + d * kRefs + 64, kRefStride);
+        // Few queries leave the memory to set the pace, and tile loads alone don't wake its prefetcher.
+        if constexpr (kHalves == 1) {
+            for (int line = 0; line < 32; ++line) __builtin_prefetch(refs + (d + kAheadDims) * kRefs + 64 * line);
+        }
         _tile_dpbssd(0, 4, 6);
         _tile_dpbssd(1, 4, 7);
         if constexpr (kHalves == 2) {

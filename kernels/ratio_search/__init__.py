@@ -71,7 +71,8 @@ class PreparedRefs:
         self.num_rows, self.num_dims = row_ND.shape
         if self.num_dims > MAX_DIMS:
             raise ValueError(
-                f"{WHO}: {name} have {self.num_dims} columns, more than {MAX_DIMS}; reduce their dimensions first"
+                f"{WHO}: {name} have {self.num_dims} columns, more than {MAX_DIMS}; "
+                "reduce their dimensions first"
             )
         own_norm_N = row_norms(row_ND, name, num_threads=self.num_threads, ids=ids)
         norm_N = own_norm_N if norm_N is None else checked_norms(norm_N, len(row_ND), f"norms of {name}")
