@@ -3,9 +3,10 @@
 Rows: blocks of matrix products with the predicate as a mask (PyTorch, the plain way), ours, and FAISS
 IndexFlatIP with the predicate applied to what it finds; one run, same rows, same threads. Figures: pairs/s,
 where every (query, reference) counts whether or not it passes, so that skipped work is speed; and the
-multiply-adds really done as a share of the float32 peak: above 1 is what int8 codes bring. The peak is measured
-beside each row: a 2048-cubed float32 matrix product of PyTorch's BLAS, same threads, best of six. FAISS doesn't know the predicate: its
-answer is short of k where the share of valid pairs is below 1, which flatters its time.
+multiply-adds really done as a share of the float32 peak (above 1 is what int8 codes bring). That peak is
+measured beside each row: a 2048-cubed float32 matrix product of PyTorch's BLAS, same threads, best of six.
+FAISS doesn't know the predicate: its answer is short of k where the share of valid pairs is below 1, which
+flatters its time.
 """
 
 from __future__ import annotations
