@@ -7,7 +7,9 @@ compiler=${CXX:-c++}
 
 instructions_of() {
     case "$1" in
-        *_avx512.cpp) echo "-mavx512f -mfma" ;;
+        *_amx.cpp) echo "-mavx512f -mfma -mamx-tile -mamx-int8" ;;
+        *_avx512vnni.cpp) echo "-mavx512f -mavx512vnni -mfma" ;;
+        *_avxvnni.cpp) echo "-mavx2 -mfma -mavxvnni" ;;
         *_avx2.cpp) echo "-mavx2 -mfma" ;;
     esac
 }
@@ -17,7 +19,7 @@ check() {
     rm -rf "$folder"
     mkdir -p "$folder"
     local sources=(csrc/common/*.cpp csrc/ratio_search/*.cpp tests/native/ratio_search_native.cpp)
-    case "$(uname -m)" in x86_64 | amd64) ;; *) sources=($(printf '%s\n' "${sources[@]}" | grep -v _avx)) ;; esac
+    case "$(uname -m)" in x86_64 | amd64) ;; *) sources=($(printf '%s\n' "${sources[@]}" | grep -v -e _avx -e _amx)) ;; esac
     # shellcheck disable=SC2046 # the flags are words
     for source in "${sources[@]}"; do
         echo "$(instructions_of "$source") -o $folder/$(basename "$source" .cpp).o $source"

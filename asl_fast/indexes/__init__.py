@@ -57,7 +57,7 @@ class Index:
 
     @property
     def path(self) -> str:
-        """What runs: an instruction set such as "avx512", or "cuda"."""
+        """What runs: an instruction set such as "avx512vnni", or "cuda"."""
         return self._refs.path
 
     def search(

@@ -13,30 +13,31 @@
 
 namespace asl {
 
-class AlignedFloats {
+template <typename Number>
+class Aligned {
    public:
-    explicit AlignedFloats(std::int64_t num_floats) {
-        const std::size_t num_bytes = static_cast<std::size_t>(num_floats) * sizeof(float);
+    explicit Aligned(std::int64_t count) {
+        const std::size_t num_bytes = static_cast<std::size_t>(count) * sizeof(Number);
         const std::size_t alignment = num_bytes >= kLargePage ? kLargePage : kLine;
         const std::size_t rounded = std::max((num_bytes + alignment - 1) / alignment * alignment, alignment);
-        data_ = static_cast<float*>(std::aligned_alloc(alignment, rounded));
+        data_ = static_cast<Number*>(std::aligned_alloc(alignment, rounded));
         if (data_ == nullptr) throw std::bad_alloc();
 #if defined(__linux__)
         // A wish: if the system refuses, only speed is lost.
         if (alignment == kLargePage) (void)madvise(data_, rounded, MADV_HUGEPAGE);
 #endif
     }
-    ~AlignedFloats() { std::free(data_); }
-    AlignedFloats(const AlignedFloats&) = delete;
-    AlignedFloats& operator=(const AlignedFloats&) = delete;
+    ~Aligned() { std::free(data_); }
+    Aligned(const Aligned&) = delete;
+    Aligned& operator=(const Aligned&) = delete;
 
-    float* data() { return data_; }
-    const float* data() const { return data_; }
+    Number* data() { return data_; }
+    const Number* data() const { return data_; }
 
    private:
     static constexpr std::size_t kLine = 64;
     static constexpr std::size_t kLargePage = std::size_t{2} << 20;
-    float* data_;
+    Number* data_;
 };
 
 }  // namespace asl

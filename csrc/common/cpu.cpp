@@ -2,10 +2,26 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #endif
 
 namespace asl {
 namespace {
+
+#if defined(__x86_64__)
+// Linux saves the tiles of a process only after it asked (arch_prctl, ARCH_REQ_XCOMP_PERM, TILEDATA).
+bool may_use_tiles() {
+#if defined(__linux__)
+    constexpr long kRequest = 0x1023, kTileData = 18;
+    return syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
+#else
+    return false;
+#endif
+}
+#endif
 
 CpuFeatures detect() {
     CpuFeatures found;
@@ -20,6 +36,10 @@ CpuFeatures detect() {
     unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
     if (found.avx2 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0) {
         found.avxvnni = (eax >> 4 & 1u) != 0;
+    }
+    if (found.avx512f && __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0) {
+        const bool tiles = (edx >> 24 & 1u) != 0, int8 = (edx >> 25 & 1u) != 0;
+        found.amxint8 = tiles && int8 && may_use_tiles();
     }
 #endif
     return found;
@@ -41,6 +61,7 @@ std::vector<std::string> cpu_feature_names() {
     if (cpu.avx512bw) names.emplace_back("avx512bw");
     if (cpu.avx512vnni) names.emplace_back("avx512vnni");
     if (cpu.avxvnni) names.emplace_back("avxvnni");
+    if (cpu.amxint8) names.emplace_back("amxint8");
     return names;
 }
 

@@ -13,6 +13,7 @@ struct CpuFeatures {
     bool avx512bw = false;
     bool avx512vnni = false;
     bool avxvnni = false;
+    bool amxint8 = false;  // with the operating system's leave to use the tiles
 };
 
 const CpuFeatures& cpu_features();

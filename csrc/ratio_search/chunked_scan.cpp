@@ -20,7 +20,7 @@ class Batch {
    public:
     Batch(ChunkDevice& device, const NormOrder& order, const Wanted& wanted, std::vector<Range> range)
         : device_(device), order_(order), range_(std::move(range)) {
-        for (std::size_t i = 0; i < range_.size(); ++i) list_.emplace_back(wanted.k, wanted.min_score, 0.0, std::span<Hit>());
+        for (std::size_t i = 0; i < range_.size(); ++i) list_.emplace_back(wanted.k, wanted.min_score, std::span<Hit>());
     }
 
     void scan(const Range& chunk) {

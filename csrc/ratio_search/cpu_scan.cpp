@@ -7,10 +7,10 @@ namespace {
 
 std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
 
-// Chunks of equal length, none above kChunkDims.
-std::int64_t even_chunk(std::int64_t num_dims) {
-    const std::int64_t num_chunks = (num_dims + kChunkDims - 1) / kChunkDims;
-    return (num_dims + num_chunks - 1) / num_chunks;
+// Chunks of like length, none above kChunkDims, each a whole number of steps.
+std::int64_t even_chunk(std::int64_t padded_dims, std::int64_t step) {
+    const std::int64_t num_chunks = (padded_dims + kChunkDims - 1) / kChunkDims;
+    return (padded_dims / step + num_chunks - 1) / num_chunks * step;
 }
 
 // Which positions of the tile lie in the range, as bits.
@@ -56,31 +56,39 @@ class RowScorer : public Scorer {
 
 }  // namespace
 
-CpuScan::CpuScan(const CpuRefs& refs, const Rows& queries, const Wanted& wanted, const Staircase& stairs, const Block& block)
+CpuScan::CpuScan(const CpuRefs& refs, const Rows& queries, const Wanted& wanted, const Staircase& stairs, const Block& block,
+                 Floors& floors)
     : refs_(refs),
       queries_(queries),
       stairs_(stairs),
       block_(block),
-      packed_(static_cast<std::int64_t>(block.panel.size()) * panel_floats()),
-      chunk_dims_(even_chunk(queries.num_dims)),
-      sums_(chunk_dims_ < queries.num_dims ? static_cast<std::int64_t>(block.panel.size()) * kTileFloats : 0),
+      floors_(floors),
+      packed_(static_cast<std::int64_t>(block.panel.size()) * panel_bytes()),
+      chunk_dims_(even_chunk(refs.padded_dims, refs.screen.dims_step)),
+      sums_(chunk_dims_ < refs.padded_dims ? static_cast<std::int64_t>(block.panel.size()) * kTileDots : 0),
       buffer_size_(Shortlist::buffer_size(wanted.k, block.any.size())),
       buffer_(at(block.size() * buffer_size_)) {
-    const double slack = screen_slack(queries.num_dims);
+    for (std::size_t p = 0; p < block.panel.size(); ++p) pack_panel(p);
     list_.reserve(at(block.size()));
     for (std::int64_t i = 0; i < block.size(); ++i) {
         const auto share = std::span(buffer_).subspan(at(i * buffer_size_), at(buffer_size_));
-        list_.emplace_back(wanted.k, wanted.min_score, slack, share);
-        threshold_.push_back(list_.back().threshold());
+        list_.emplace_back(wanted.k, wanted.min_score, share);
+        reach_.push_back({});
+        exchange_floor(i);
     }
-    for (std::size_t p = 0; p < block.panel.size(); ++p) pack_panel(p);
 }
 
 void CpuScan::run(const Range& ref_panel, Progress& progress) {
+    constexpr std::int64_t kPanelsBetweenExchanges = 64;
     const std::int64_t num_refs = refs_.screen.num_refs;
+    if (refs_.screen.enter != nullptr) refs_.screen.enter();
     for (std::int64_t r = ref_panel.begin; r < ref_panel.end && !progress.stop; ++r) {
+        if (r % kPanelsBetweenExchanges == 0) {
+            for (std::int64_t i = 0; i < block_.size(); ++i) exchange_floor(i);
+        }
         progress.done += score_panel(r, {r * num_refs, (r + 1) * num_refs});
     }
+    if (refs_.screen.leave != nullptr) refs_.screen.leave();
 }
 
 std::vector<std::vector<Pair>> CpuScan::take() {
@@ -103,33 +111,46 @@ void CpuScan::pack_panel(std::size_t p) {
         row[i] = queries_.value + q * queries_.num_dims;
         norm[i] = queries_.row_norm[q];
     }
-    pack_unit_rows(row, norm, panel.num_queries, panel.num_queries, queries_.num_dims, packed_panel(p));
+    CodedRow coded[kMaxQueries];
+    encode_queries(refs_.screen, row, norm, panel.num_queries, queries_.num_dims, chunk_dims_, packed_panel(p), coded);
+    for (int i = 0; i < panel.num_queries; ++i) bound_.emplace_back(coded[i], refs_.longest, queries_.num_dims);
+}
+
+// Share this task's floor and take over a higher one.
+void CpuScan::exchange_floor(std::int64_t local) {
+    Shortlist& list = list_[at(local)];
+    std::atomic<double>& shared = floors_[at(block_.first() + local)];
+    double seen = shared.load(std::memory_order_relaxed);
+    while (seen < list.floor() && !shared.compare_exchange_weak(seen, list.floor(), std::memory_order_relaxed)) {
+    }
+    list.raise(seen);
+    reach_[at(local)] = bound_[at(local)].reach(list.floor());
 }
 
 // All query panels against one panel of references, a chunk of dimensions at a time. Returns the number
 // of pairs.
 std::int64_t CpuScan::score_panel(std::int64_t ref_panel, const Range& tile) {
+    const std::int64_t num_dims = refs_.padded_dims;
     std::int64_t num_pairs = 0;
-    for (std::int64_t first = 0; first < queries_.num_dims; first += chunk_dims_) {
-        const std::int64_t length = std::min(chunk_dims_, queries_.num_dims - first);
-        const bool last = first + length == queries_.num_dims;
-        const float* const refs = refs_.panel(ref_panel) + first * refs_.screen.num_refs;
+    for (std::int64_t first = 0; first < num_dims; first += chunk_dims_) {
+        const std::int64_t length = std::min(chunk_dims_, num_dims - first);
+        const bool last = first + length == num_dims;
+        const Chunk chunk = first == 0 ? (last ? Chunk::only : Chunk::first) : (last ? Chunk::last : Chunk::middle);
+        const RefPanel refs = refs_.panel(ref_panel, first);
         for (std::size_t p = 0; p < block_.panel.size(); ++p) {
             const QueryPanel& panel = block_.panel[p];
             if (tile.end <= panel.any.begin || tile.begin >= panel.any.end) continue;
-            float* const sum = chunk_dims_ < queries_.num_dims ? sums(p) : nullptr;
-            if (first == 0 && sum != nullptr) std::fill_n(sum, kTileFloats, 0.0F);
-            const float* const threshold = last ? &threshold_[at(panel.first - block_.first())] : nullptr;
-            const float* const queries = packed_panel(p) + first * panel.num_queries;
-            const bool any = refs_.screen.tile[panel.num_queries](queries, refs, length, sum, threshold, hits_);
-            if (any) collect(panel, tile);
+            const std::int8_t* const queries = packed_panel(p) + first * refs_.screen.panel_rows(panel.num_queries);
+            const Reach* const reach = &reach_[at(panel.first - block_.first())];
+            std::int32_t* const sum = chunk == Chunk::only ? nullptr : sums(p);
+            if (refs_.screen.tile[panel.num_queries](queries, refs, length, chunk, sum, reach, hits_)) collect(panel, refs, tile);
             if (last) num_pairs += panel.num_queries * tile.size();
         }
     }
     return num_pairs;
 }
 
-void CpuScan::collect(const QueryPanel& panel, const Range& tile) {
+void CpuScan::collect(const QueryPanel& panel, const RefPanel& refs, const Range& tile) {
     const bool masked = tile.begin < panel.every.begin || tile.end > panel.every.end;
     for (int i = 0; i < panel.num_queries; ++i) {
         std::uint32_t hit = hits_.hit[i];
@@ -139,11 +160,13 @@ void CpuScan::collect(const QueryPanel& panel, const Range& tile) {
         Shortlist& list = list_[at(local)];
         if (!list.has_room(tile.size())) {
             list.compact(RowScorer(refs_, queries_, query(local)));
-            threshold_[at(local)] = list.threshold();
+            exchange_floor(local);
         }
         for (; hit != 0; hit &= hit - 1) {
             const int j = __builtin_ctz(hit);
-            list.add({hits_.score[i * tile.size() + j], static_cast<std::uint32_t>(tile.begin + j)});
+            const std::int32_t dot = hits_.dot[i * tile.size() + j];
+            const auto [lower, upper] = bound_[at(local)].around(dot, refs.inverse_scale[j], refs.residual);
+            list.add({lower, upper, static_cast<std::uint32_t>(tile.begin + j)});
         }
     }
 }

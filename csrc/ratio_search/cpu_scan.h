@@ -1,6 +1,7 @@
 // One task of the CPU path: a block of queries against a stretch of references.
 #pragma once
 
+#include <atomic>
 #include <vector>
 
 #include "../common/aligned.h"
@@ -16,22 +17,37 @@ struct CpuRefs : Refs {
     const Screen& screen;
     NormOrder order;
     std::int64_t num_panels;
-    AlignedFloats packed;  // num_panels x num_dims x screen.num_refs
+    std::int64_t padded_dims;
+    Aligned<std::int8_t> code;  // num_panels x padded_dims x screen.num_refs
+    Aligned<float> inverse_scale;
+    Aligned<std::int32_t> start;
+    std::vector<PanelBound> bound;  // one a panel
+    float longest = 0;              // the largest length of all
 
     CpuRefs(const Rows& refs, int num_threads, const Screen& chosen);
     const char* path() const override { return screen.name; }
     bool search(const Rows& queries, const Wanted& wanted, int num_threads, const Tell& tell,
                 Found& found) const override;
 
-    const float* panel(std::int64_t index) const { return packed.data() + index * screen.num_refs * rows.num_dims; }
+    // The panel from its first_dim on.
+    RefPanel panel(std::int64_t index, std::int64_t first_dim) const {
+        const std::int64_t first = index * screen.num_refs;
+        return {code.data() + first * padded_dims + first_dim * screen.num_refs, inverse_scale.data() + first,
+                start.data() + first, bound[static_cast<std::size_t>(index)].residual};
+    }
 
    private:
     void pack_panel(std::int64_t index);
 };
 
+// The highest floor that any task has proven for each query, by position in the staircase. Which task
+// proved it, and when, changes what is screened out but never the answer.
+using Floors = std::vector<std::atomic<double>>;
+
 class CpuScan {
    public:
-    CpuScan(const CpuRefs& refs, const Rows& queries, const Wanted& wanted, const Staircase& stairs, const Block& block);
+    CpuScan(const CpuRefs& refs, const Rows& queries, const Wanted& wanted, const Staircase& stairs, const Block& block,
+            Floors& floors);
 
     // Every query of the block against panels of references. Returns early when told to stop.
     void run(const Range& ref_panel, Progress& progress);
@@ -41,25 +57,28 @@ class CpuScan {
 
    private:
     std::int64_t score_panel(std::int64_t ref_panel, const Range& tile);
-    void collect(const QueryPanel& panel, const Range& tile);
+    void collect(const QueryPanel& panel, const RefPanel& refs, const Range& tile);
     void pack_panel(std::size_t p);
 
     std::int64_t query(std::int64_t local) const;
-    std::int64_t panel_floats() const { return (refs_.screen.num_queries * queries_.num_dims + 15) / 16 * 16; }
-    float* packed_panel(std::size_t p) { return packed_.data() + static_cast<std::int64_t>(p) * panel_floats(); }
-    float* sums(std::size_t p) { return sums_.data() + static_cast<std::int64_t>(p) * kTileFloats; }
+    std::int64_t panel_bytes() const { return refs_.screen.panel_rows(refs_.screen.num_queries) * refs_.padded_dims; }
+    std::int8_t* packed_panel(std::size_t p) { return packed_.data() + static_cast<std::int64_t>(p) * panel_bytes(); }
+    std::int32_t* sums(std::size_t p) { return sums_.data() + static_cast<std::int64_t>(p) * kTileDots; }
+    void exchange_floor(std::int64_t local);
 
     const CpuRefs& refs_;
     const Rows& queries_;
     const Staircase& stairs_;
     const Block& block_;
-    AlignedFloats packed_;     // the block's unit rows, panel by panel
+    Floors& floors_;
+    Aligned<std::int8_t> packed_;  // the block's codes, panel by panel
     std::int64_t chunk_dims_;
-    AlignedFloats sums_;       // of each query panel between chunks of dimensions
+    Aligned<std::int32_t> sums_;   // of each query panel between chunks of dimensions
     std::int64_t buffer_size_;
     std::vector<Hit> buffer_;  // of all lists
     std::vector<Shortlist> list_;
-    std::vector<float> threshold_;
+    std::vector<QueryBound> bound_;
+    std::vector<Reach> reach_;
     TileHits hits_;
 };
 

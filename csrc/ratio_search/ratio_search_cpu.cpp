@@ -1,6 +1,6 @@
 // The CPU path: a staircase of tiles through the certified screen, survivors scored exactly.
 //
-// Bound: the screen, num_pairs * num_dims multiply-adds at the float32 peak; references stream from
+// Bound: the screen, num_pairs * num_dims multiply-adds at the int8 peak; references stream from
 // memory once per block of queries. Which thread runs a task, and how far thresholds have risen by then,
 // changes what is screened out but never the answer: every list ends with exact scores in a strict order.
 #include <algorithm>
@@ -32,13 +32,18 @@ CpuRefs::CpuRefs(const Rows& refs, int num_threads, const Screen& chosen)
       screen(chosen),
       order(refs),
       num_panels((refs.num_rows + chosen.num_refs - 1) / chosen.num_refs),
-      packed(num_panels * chosen.num_refs * refs.num_dims) {
+      padded_dims(chosen.padded(refs.num_dims)),
+      code(num_panels * chosen.num_refs * padded_dims),
+      inverse_scale(num_panels * chosen.num_refs),
+      start(num_panels * chosen.num_refs),
+      bound(at(num_panels)) {
     constexpr std::int64_t kPanelsPerTask = 64;
     Progress progress;
     run_tasks((num_panels + kPanelsPerTask - 1) / kPanelsPerTask, num_threads, progress, nullptr, [&](std::int64_t task) {
         const std::int64_t end = std::min((task + 1) * kPanelsPerTask, num_panels);
         for (std::int64_t p = task * kPanelsPerTask; p < end; ++p) pack_panel(p);
     });
+    for (const PanelBound& each : bound) longest = std::max(longest, each.length);
 }
 
 void CpuRefs::pack_panel(std::int64_t index) {
@@ -51,24 +56,25 @@ void CpuRefs::pack_panel(std::int64_t index) {
         row[i] = rows.value + r * rows.num_dims;
         norm[i] = rows.row_norm[r];
     }
-    pack_unit_rows(row, norm, count, screen.num_refs, rows.num_dims,
-                   packed.data() + index * screen.num_refs * rows.num_dims);
+    bound[at(index)] = encode_refs(screen, row, norm, count, rows.num_dims, code.data() + first * padded_dims,
+                                   inverse_scale.data() + first, start.data() + first);
 }
 
 bool CpuRefs::search(const Rows& queries, const Wanted& wanted, int num_threads, const Tell& tell, Found& found) const {
     const std::int64_t buffer_bytes =
         Shortlist::buffer_size(wanted.k, rows.num_rows) * static_cast<std::int64_t>(sizeof(Hit));
-    const std::int64_t row_bytes = rows.num_dims * static_cast<std::int64_t>(sizeof(float));
     const Shape shape{screen.num_queries, screen.num_refs,
-                      std::min(kBlockBytes / row_bytes, kBufferBytes / buffer_bytes)};
+                      std::min(kBlockBytes / padded_dims, kBufferBytes / buffer_bytes)};
     const Staircase stairs(valid_ranges(order, queries, wanted), shape, num_threads);
     std::vector<Found> answer(stairs.task.size());
+    Floors floors(stairs.query.size());
+    for (std::atomic<double>& floor : floors) floor = wanted.min_score;
     Progress progress;
     const auto told = [&] { return !tell || tell(std::min(progress.done.load(), stairs.num_pairs), stairs.num_pairs); };
     const bool finished =
         run_tasks(static_cast<std::int64_t>(stairs.task.size()), num_threads, progress, told, [&](std::int64_t index) {
             const Task& task = stairs.task[at(index)];
-            CpuScan scan(*this, queries, wanted, stairs, stairs.block[task.block]);
+            CpuScan scan(*this, queries, wanted, stairs, stairs.block[task.block], floors);
             scan.run(task.ref_panel, progress);
             if (!progress.stop) answer[at(index)] = scan.take();
         });

@@ -1,46 +1,64 @@
 #include "screen.h"
 
-#include <cmath>
+#include <algorithm>
+#include <vector>
 
 namespace asl::ratio_search {
-namespace {
-
-// Components below this become zero: float products then never are denormal, which would be slow.
-constexpr double kTiny = 0x1p-60;
-
-}  // namespace
 
 const Screen* const kScreens[] = {
 #if defined(__x86_64__)
-    &kScreenAvx512,
+    &kScreenAmx,
+    &kScreenAvx512Vnni,
+    &kScreenAvxVnni,
     &kScreenAvx2,
 #endif
     &kScreenPlain,
     nullptr,
 };
 
-void pack_unit_rows(const float* const* row, const double* row_norm, int count, int width, std::int64_t num_dims,
-                    float* out) {
-    for (int i = 0; i < width; ++i) {
-        const float* const value = i < count ? row[i] : nullptr;
-        const double scale = i < count ? 1.0 / row_norm[i] : 0.0;
-        for (std::int64_t d = 0; d < num_dims; ++d) {
-            const double unit = value == nullptr ? 0.0 : static_cast<double>(value[d]) * scale;
-            out[d * width + i] = std::fabs(unit) < kTiny ? 0.0F : static_cast<float>(unit);
+PanelBound encode_refs(const Screen& screen, const float* const* row, const double* row_norm, int count,
+                       std::int64_t num_dims, std::int8_t* code, float* inverse_scale, std::int32_t* start) {
+    const std::int64_t padded = screen.padded(num_dims);
+    std::vector<std::int8_t> line(static_cast<std::size_t>(padded));
+    std::fill_n(code, padded * screen.num_refs, std::int8_t{0});
+    std::fill_n(inverse_scale, screen.num_refs, 0.0F);
+    std::fill_n(start, screen.num_refs, 0);
+    PanelBound bound;
+    for (int i = 0; i < count; ++i) {
+        const CodedRow coded = encode(row[i], row_norm[i], num_dims, 127, line.data());
+        inverse_scale[i] = coded.inverse_scale;
+        start[i] = -screen.query_offset * coded.sum;
+        bound.length = std::max(bound.length, coded.length);
+        bound.residual = std::max(bound.residual, residual_in_codes(coded));
+        for (std::int64_t d = 0; d < padded; d += 4) {
+            std::copy_n(&line[static_cast<std::size_t>(d)], 4, code + d * screen.num_refs + 4 * i);
         }
     }
+    return bound;
 }
 
-double screen_slack(std::int64_t num_dims) {
-    const double dims = static_cast<double>(num_dims);
-    const double u = 0x1p-24;  // unit roundoff of float
-    // |unit row - packed row|: rounding to float, and what was set to zero.
-    const double residual = u * (1 + 0x1p-20) + std::sqrt(dims) * kTiny;
-    // Higham, Accuracy and Stability, 3.1: at most num_dims + 1 roundings meet any one product.
-    const double gamma = (dims + 1) * u / (1 - (dims + 1) * u);
-    const double screen = residual * (2 + residual) + gamma * (1 + residual) * (1 + residual) + dims * 0x1p-149;
-    const double exact = (dims + 16) * 0x1p-52;  // the exact score's own rounding: dot, two norms, division
-    return (screen + exact) * (1 + 0x1p-20);
+void encode_queries(const Screen& screen, const float* const* row, const double* row_norm, int count,
+                    std::int64_t num_dims, std::int64_t chunk_dims, std::int8_t* code, CodedRow* coded) {
+    const std::int64_t padded = screen.padded(num_dims);
+    std::vector<std::int8_t> line(static_cast<std::size_t>(padded));
+    const int height = screen.panel_rows(count);
+    std::fill_n(code, padded * height, std::int8_t{0});
+    for (int i = 0; i < count; ++i) {
+        coded[i] = encode(row[i], row_norm[i], num_dims, screen.max_query_code, line.data());
+        std::fill(line.begin() + num_dims, line.end(), std::int8_t{0});
+        // Padding too gets the offset: the reference's code there is zero.
+        for (std::int8_t& c : line) c = static_cast<std::int8_t>(c + screen.query_offset);
+        for (std::int64_t first = 0; first < padded; first += chunk_dims) {
+            const std::int64_t length = std::min(chunk_dims, padded - first);
+            std::int8_t* const chunk = code + first * height;
+            const std::int8_t* const from = &line[static_cast<std::size_t>(first)];
+            if (screen.row_major) {
+                std::copy_n(from, length, chunk + i * length);
+            } else {
+                for (std::int64_t d = 0; d < length; d += 4) std::copy_n(from + d, 4, chunk + d * height + 4 * i);
+            }
+        }
+    }
 }
 
 }  // namespace asl::ratio_search

@@ -1,35 +1,49 @@
-// The certified screen: cheap scores of unit rows, with a bound on how far they can be from exact ones.
+// The certified screen: integer dots of int8 codes, compared in registers with what each query still
+// needs. codes.h has the bound and its proof. One table of functions per instruction set, each from its
+// own translation unit; all give the same dots.
 //
-// Here: float32 dot products of rows that were normalised in double and rounded to float. One table of
-// functions per instruction set, each from its own translation unit, all from one source (screen.inl).
-// A cheaper screen (int8 codes) replaces the packing, the slack and the tile; its caller stays.
+// Layout. Reference panel: for every four dimensions, num_refs groups of four codes. Query panel, per
+// chunk of dimensions: for every four dimensions num_rows groups of four codes, or (row_major) num_rows
+// rows. Sets that multiply unsigned by signed bytes take queries as code + query_offset; their dots then
+// start at -query_offset * (sum of the reference's codes).
 #pragma once
 
 #include <cstdint>
 
 #include "../common/cpu.h"
+#include "codes.h"
 
 namespace asl::ratio_search {
 
 // Bounds over all instruction sets, for buffers that hold any tile.
-inline constexpr int kMaxQueries = 14;
+inline constexpr int kMaxQueries = 32;
 inline constexpr int kMaxRefs = 32;
-inline constexpr std::int64_t kTileFloats = kMaxQueries * kMaxRefs;
+inline constexpr std::int64_t kTileDots = kMaxQueries * kMaxRefs;
 // Dimensions of a reference panel that stay in the L1 cache while query panels pass over them.
-inline constexpr std::int64_t kChunkDims = 256;
+inline constexpr std::int64_t kChunkDims = 512;
 
-// What one tile of scores came to. Only rows that some score of reached its threshold are filled in.
-struct TileHits {
-    std::uint32_t hit[kMaxQueries];                   // bit j: reference j reached the threshold
-    alignas(64) float score[kMaxQueries * kMaxRefs];  // query-major, stride num_refs
+// One panel of references as a tile sees it.
+struct RefPanel {
+    const std::int8_t* code;
+    const float* inverse_scale;
+    const std::int32_t* start;  // what each dot starts at
+    float residual;             // the largest residual_in_codes
 };
 
-// Adds the products of num_dims dimensions of `queries` (packed num_dims x m) and `refs` (packed
-// num_dims x num_refs) to `sum` (m x num_refs; null: to zeros). threshold null: more dimensions follow,
-// and the sums go back to `sum`. Else true if any sum reached its query's threshold; only then is
-// `hits` written.
-using Tile = bool (*)(const float* queries, const float* refs, std::int64_t num_dims, float* sum,
-                      const float* threshold, TileHits& hits);
+// What one tile of dots came to. Only rows of queries that exist are filled in, and only on a hit.
+struct TileHits {
+    std::uint32_t hit[kMaxQueries];                        // bit j: reference j reached what query i needs
+    alignas(64) std::int32_t dot[kMaxQueries * kMaxRefs];  // query-major, stride num_refs
+};
+
+// Where a tile's dots stand between chunks of dimensions.
+enum class Chunk { only, first, middle, last };
+
+// Dots of num_dims dimensions (a multiple of Screen::dims_step) of num_rows queries. `sum` (num_rows x
+// num_refs) carries the dots from chunk to chunk. For the only or last chunk: true if any dot reached
+// what its query needs; only then is `hits` to be read.
+using Tile = bool (*)(const std::int8_t* queries, const RefPanel& refs, std::int64_t num_dims, Chunk chunk,
+                      std::int32_t* sum, const Reach* reach, TileHits& hits);
 
 // dot(query, ref[i]) in the fixed order of exact_dot.h.
 using ExactDots = void (*)(const float* query, const float* const* ref, std::int64_t num_refs,
@@ -38,10 +52,19 @@ using ExactDots = void (*)(const float* query, const float* const* ref, std::int
 struct Screen {
     const char* name;
     bool (*runs_here)(const CpuFeatures& cpu);
-    int num_queries;             // most rows of a query panel
-    int num_refs;                // columns of a reference panel
+    int num_queries;   // most rows of a query panel
+    int num_refs;      // columns of a reference panel
+    int dims_step;     // dimensions are padded with zeros to a multiple of this
+    int max_query_code;
+    int query_offset;
+    bool row_major;    // query panels then hold a multiple of 16 rows, the surplus ones zeros
     Tile tile[kMaxQueries + 1];  // tile[m]: for a query panel of m rows
     ExactDots exact_dots;
+    void (*enter)();  // before a thread's first tile and after its last; may be null
+    void (*leave)();
+
+    int panel_rows(int count) const { return row_major ? (count + 15) / 16 * 16 : count; }
+    std::int64_t padded(std::int64_t num_dims) const { return (num_dims + dims_step - 1) / dims_step * dims_step; }
 };
 
 // The compiled tables, best first, ended by a null pointer.
@@ -49,15 +72,22 @@ extern const Screen* const kScreens[];
 extern const Screen kScreenPlain;
 #if defined(__x86_64__)
 extern const Screen kScreenAvx2;
-extern const Screen kScreenAvx512;
+extern const Screen kScreenAvxVnni;
+extern const Screen kScreenAvx512Vnni;
+extern const Screen kScreenAmx;
 #endif
 
-// Lay unit vectors of `count` rows side by side, dimension-major: out[d * width + i]. Columns from
-// count to width are zeros.
-void pack_unit_rows(const float* const* row, const double* row_norm, int count, int width, std::int64_t num_dims,
-                    float* out);
+// Encode `count` rows as one panel of references; columns from count to num_refs are zeros. `code` holds
+// num_refs * screen.padded(num_dims). Returns the largest length and residual_in_codes.
+struct PanelBound {
+    float length = 0;
+    float residual = 0;
+};
+PanelBound encode_refs(const Screen& screen, const float* const* row, const double* row_norm, int count,
+                       std::int64_t num_dims, std::int8_t* code, float* inverse_scale, std::int32_t* start);
 
-// |screen score - exact score| <= slack, for any two rows of this many dimensions.
-double screen_slack(std::int64_t num_dims);
+// Encode `count` rows as one panel of queries, cut into chunks of at most chunk_dims dimensions.
+void encode_queries(const Screen& screen, const float* const* row, const double* row_norm, int count,
+                    std::int64_t num_dims, std::int64_t chunk_dims, std::int8_t* code, CodedRow* coded);
 
 }  // namespace asl::ratio_search

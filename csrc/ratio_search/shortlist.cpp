@@ -1,19 +1,13 @@
 #include "shortlist.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 namespace asl::ratio_search {
 namespace {
 
 // A tile brings a query at most this many hits at once.
-constexpr std::int64_t kMaxTileWidth = 64;
-
-float rounded_down(double x) {
-    const float near = static_cast<float>(x);
-    return static_cast<double>(near) > x ? std::nextafter(near, -std::numeric_limits<float>::infinity()) : near;
-}
+constexpr std::int64_t kMaxTileWidth = 32;
 
 void keep_best(std::vector<Pair>& pairs, std::int64_t k) {
     if (k == 0 || static_cast<std::int64_t>(pairs.size()) <= k) return;
@@ -23,44 +17,60 @@ void keep_best(std::vector<Pair>& pairs, std::int64_t k) {
 
 }  // namespace
 
-Shortlist::Shortlist(std::int64_t k, double min_score, double slack, std::span<Hit> buffer)
-    : k_(k),
-      min_score_(min_score),
-      slack_(slack),
-      buffer_(buffer),
-      floor_(min_score),
-      threshold_(rounded_down(min_score - slack)) {}
+Shortlist::Shortlist(std::int64_t k, double min_score, std::span<Hit> buffer)
+    : k_(k), min_score_(min_score), buffer_(buffer), floor_(min_score) {}
 
 std::int64_t Shortlist::buffer_size(std::int64_t k, std::int64_t max_range) {
     const std::int64_t wanted = k == 0 ? 256 : k > max_range ? max_range : k + std::max<std::int64_t>(k, 64);
     return std::min(wanted, max_range) + 2 * kMaxTileWidth;
 }
 
-void Shortlist::raise(double floor) {
-    floor_ = std::max(floor_, floor);
-    threshold_ = std::max(threshold_, rounded_down(floor_ - slack_));
+void Shortlist::raise(double floor) { floor_ = std::max(floor_, floor); }
+
+void Shortlist::drop_below_floor() {
+    const auto last = std::partition(waiting().begin(), waiting().end(),
+                                     [&](const Hit& hit) { return static_cast<double>(hit.upper) >= floor_; });
+    num_hits_ = last - waiting().begin();
+}
+
+// Score `count` hits from the front and close the gap.
+void Shortlist::score_first(std::int64_t count, const Scorer& scorer) {
+    std::vector<Pair> pairs(static_cast<std::size_t>(count));
+    scorer.score(waiting().first(pairs.size()), pairs.data());
+    std::copy(waiting().begin() + count, waiting().end(), buffer_.begin());
+    num_hits_ -= count;
+    merge(pairs);
 }
 
 void Shortlist::compact(const Scorer& scorer) {
-    if (k_ > 0 && num_hits_ > k_ && settled_.empty()) {
-        const auto first = buffer_.begin();
-        std::nth_element(first, first + (k_ - 1), first + num_hits_,
-                         [](const Hit& a, const Hit& b) { return a.score > b.score; });
-        // k hits score at least this much, so the k-th best of all does too.
-        raise(static_cast<double>(buffer_[static_cast<std::size_t>(k_ - 1)].score) - slack_);
-        const auto last = std::partition(first, first + num_hits_,
-                                         [&](const Hit& hit) { return hit.score >= threshold_; });
-        num_hits_ = last - first;
+    if (k_ > 0 && num_hits_ > k_) {
+        const auto nth = waiting().begin() + (k_ - 1);
+        std::nth_element(waiting().begin(), nth, waiting().end(),
+                         [](const Hit& a, const Hit& b) { return a.lower > b.lower; });
+        raise(static_cast<double>(nth->lower));  // k hits score at least this, so the k-th best of all does too
+        const auto likely = std::partition(waiting().begin(), nth + 1, [&](const Hit& hit) {
+            return static_cast<double>(hit.lower) + static_cast<double>(hit.upper) >= 2 * floor_;
+        });
+        score_first(likely - waiting().begin(), scorer);
+        drop_below_floor();
         if (2 * num_hits_ <= static_cast<std::int64_t>(buffer_.size())) return;
     }
     settle(scorer);  // near-ties beyond count: only exact scores can tell them apart
 }
 
 void Shortlist::settle(const Scorer& scorer) {
-    std::vector<Pair> pairs(static_cast<std::size_t>(num_hits_));
-    scorer.score(buffer_.first(static_cast<std::size_t>(num_hits_)), pairs.data());
+    constexpr std::int64_t kStep = 16;
+    drop_below_floor();
+    // From the back, so that nothing moves: the most promising hits stand there.
+    std::sort(waiting().begin(), waiting().end(), [](const Hit& a, const Hit& b) { return a.upper < b.upper; });
+    std::vector<Pair> pairs;
+    while (num_hits_ > 0 && static_cast<double>(waiting().back().upper) >= floor_) {
+        pairs.resize(static_cast<std::size_t>(std::min(kStep, num_hits_)));
+        scorer.score(waiting().last(pairs.size()), pairs.data());
+        num_hits_ -= static_cast<std::int64_t>(pairs.size());
+        merge(pairs);
+    }
     num_hits_ = 0;
-    merge(pairs);
 }
 
 void Shortlist::merge(std::span<const Pair> pairs) {

@@ -1,4 +1,4 @@
-// What one query has found so far, and the threshold that a screen score must reach to matter.
+// What one query has found so far, and the floor that an exact score must reach to matter.
 #pragma once
 
 #include <cstdint>
@@ -9,9 +9,10 @@
 
 namespace asl::ratio_search {
 
-// A pair that passed the screen: |score - exact score| <= slack.
+// A pair that passed the screen: its exact score lies in [lower, upper].
 struct Hit {
-    float score;
+    float lower;
+    float upper;
     std::uint32_t position;  // in norm order
 };
 
@@ -25,25 +26,26 @@ class Scorer {
 class Shortlist {
    public:
     // k = 0 keeps everything with score >= min_score. `buffer` is borrowed; hits wait in it unscored.
-    Shortlist(std::int64_t k, double min_score, double slack, std::span<Hit> buffer);
+    Shortlist(std::int64_t k, double min_score, std::span<Hit> buffer);
 
     // How large a buffer should be for queries whose range is at most max_range long.
     static std::int64_t buffer_size(std::int64_t k, std::int64_t max_range);
 
-    // A screen score below this can't be in the answer. It only ever rises.
-    float threshold() const { return threshold_; }
-    // The same for exact scores.
+    // A score below this can't be in the answer. It only ever rises.
     double floor() const { return floor_; }
+    // Take over a floor proven elsewhere for the same query.
+    void raise(double floor);
 
     bool has_room(std::int64_t num_hits) const {
         return num_hits_ + num_hits <= static_cast<std::int64_t>(buffer_.size());
     }
     void add(Hit hit) { buffer_[static_cast<std::size_t>(num_hits_++)] = hit; }
 
-    // Make room: drop what the hits themselves rule out, and score the rest if they are still too many.
+    // Make room: drop what the hits themselves rule out, score the likeliest to raise the floor, and score
+    // the rest if they are still too many.
     void compact(const Scorer& scorer);
 
-    // Score the waiting hits and merge them into the answer so far.
+    // Score the waiting hits, as far as they can still matter, and merge them into the answer so far.
     void settle(const Scorer& scorer);
 
     // Merge exactly scored pairs into the answer so far.
@@ -56,15 +58,15 @@ class Shortlist {
     std::vector<Pair> take();
 
    private:
-    void raise(double floor);
+    std::span<Hit> waiting() const { return buffer_.first(static_cast<std::size_t>(num_hits_)); }
+    void drop_below_floor();
+    void score_first(std::int64_t count, const Scorer& scorer);
 
     std::int64_t k_;
     double min_score_;
-    double slack_;
     std::span<Hit> buffer_;
     std::int64_t num_hits_ = 0;
     double floor_;
-    float threshold_;
     std::vector<Pair> settled_;  // at most k, in no order
 };
 

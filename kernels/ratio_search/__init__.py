@@ -8,11 +8,12 @@ ones that pass it are a prefix (a suffix for "original"), so tiles outside it ar
 libraries score every pair and filter afterwards, or leave their fast path.
 
 Exact means: the answer of the float64 brute force in reference.py, bit for bit, for any number of threads
-and any instruction set. A float32 screen with a proven error bound drops what can't be in the answer;
-what is left is scored again in float64, in one fixed summation order. Ties: score descending, then
-reference row ascending.
+and any instruction set. A screen on int8 codes with a proven error bound (csrc/ratio_search/codes.h) drops
+what can't be in the answer; what is left is scored again in float64, in one fixed summation order. Ties:
+score descending, then reference row ascending.
 
-What bounds its speed: num_valid_pairs * D multiply-adds at the machine's float32 peak.
+What bounds its speed: num_valid_pairs * D multiply-adds at the machine's int8 peak; for a few queries, the
+N * D bytes of codes at the speed of memory.
 
 Shapes: queries (Q, D), references (N, D) -> ref_row_QK int64 (-1 where there is none), score_QK float64
 (-inf), ratio_QK float64 (nan). With k=None (range mode) K is the longest row's length.
@@ -36,6 +37,7 @@ from asl_fast.records import Candidates, check_directions
 DEVICES = ("cpu", "cuda")
 DIRECTIONS = ("copy", "original", "both")
 MAX_REFS = 2**32 - 1  # a position is 32 bits wide in the screen's buffers
+MAX_DIMS = 2**17  # a dot of int8 codes is 32 bits wide
 WHO = "ratio_search"
 
 Progress = Callable[[int, int], object]
@@ -67,6 +69,11 @@ class PreparedRefs:
         if not 1 <= len(row_ND) <= MAX_REFS:
             raise ValueError(f"{WHO}: {name} must have from 1 to {MAX_REFS} rows, got {len(row_ND)}")
         self.num_rows, self.num_dims = row_ND.shape
+        if self.num_dims > MAX_DIMS:
+            raise ValueError(
+                f"{WHO}: {name} have {self.num_dims} columns, more than {MAX_DIMS}; "
+                "reduce their dimensions first"
+            )
         own_norm_N = row_norms(row_ND, name, num_threads=self.num_threads, ids=ids)
         norm_N = own_norm_N if norm_N is None else checked_norms(norm_N, len(row_ND), f"norms of {name}")
         if device == "cuda":

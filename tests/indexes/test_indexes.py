@@ -36,7 +36,7 @@ def test_a_picture_among_itself_is_found_as_its_own_copy(row_ND: np.ndarray) -> 
 def test_an_index_knows_its_size_and_what_runs(row_ND: np.ndarray) -> None:
     index = Index(row_ND)
     assert (len(index), index.num_dims) == (200, 16)
-    assert index.path in ("avx512", "avx2", "plain")
+    assert index.path in ("amx", "avx512vnni", "avxvnni", "avx2", "plain")
 
 
 def test_norms_of_embeddings_replace_those_of_the_rows(row_ND: np.ndarray) -> None:

@@ -395,4 +395,5 @@ def test_the_build_says_what_it_can_run() -> None:
     assert info["chosen"] == info["cpu_paths"][0]
     assert set(info["cpu_paths"]) <= set(info["instruction_sets"])
     assert info["cpu_paths"][-1] == "plain"
-    assert ("avx512" in info["cpu_paths"]) == ("avx512f" in info["cpu_features"])
+    assert ("avx512vnni" in info["cpu_paths"]) == ("avx512vnni" in info["cpu_features"])
+    assert ("amx" in info["cpu_paths"]) == ("amxint8" in info["cpu_features"])

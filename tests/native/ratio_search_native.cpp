@@ -37,7 +37,7 @@ struct Owned {
     const float* row(std::int64_t r) const { return value.data() + r * num_dims; }
 };
 
-enum Kind { kNormal, kSmallIntegers, kAllEqual, kNearTies, kAnyScale, kNumKinds };
+enum Kind { kNormal, kSmallIntegers, kAllEqual, kNearTies, kAnyScale, kOneHuge, kDenormal, kNumKinds };
 
 Owned make_rows(int kind, std::int64_t num_rows, std::int64_t num_dims, std::mt19937& random) {
     Owned made;
@@ -51,11 +51,13 @@ Owned make_rows(int kind, std::int64_t num_rows, std::int64_t num_dims, std::mt1
             double x = normal(random) * scale;
             if (kind == kSmallIntegers) x = small(random);
             if (kind == kNearTies) x = 1 + 1e-6 * x;
+            if (kind == kOneHuge) x = d == r % num_dims ? 1e3 : 1 + 0.4 * x;
+            if (kind == kDenormal) x = small(random) * 0x1p-149;
             if (kind == kAllEqual && r > 0) x = made.value[static_cast<std::size_t>(d)];
             made.value.push_back(static_cast<float>(x));
         }
         float* const row = &made.value[static_cast<std::size_t>(r * num_dims)];
-        if (std::all_of(row, row + num_dims, [](float x) { return x == 0; })) row[0] = 1;
+        if (std::all_of(row, row + num_dims, [](float x) { return x == 0; })) row[0] = kind == kDenormal ? 0x1p-149F : 1;
         made.norm.push_back(third(random) / 3.0);
     }
     made.row_norm.resize(made.norm.size());
@@ -114,33 +116,107 @@ void every_path_equals_the_brute_force() {
     }
 }
 
-void screen_scores_stay_within_their_slack() {
+// Screen one panel of queries against one of references, in chunks as the scan cuts them.
+struct Screened {
+    asl::Aligned<std::int8_t> query_code, ref_code;
+    asl::Aligned<float> inverse_scale{kMaxRefs};
+    asl::Aligned<std::int32_t> start{kMaxRefs}, sum{kTileDots};
+    CodedRow coded[kMaxQueries];
+    PanelBound panel;
+    TileHits hits;
+    bool any = false;
+
+    Screened(const Screen& screen, const Owned& queries, const Owned& refs, std::int64_t chunk_dims, double floor)
+        : query_code(kMaxQueries * screen.padded(refs.num_dims)), ref_code(kMaxRefs * screen.padded(refs.num_dims)) {
+        const auto rows_of = [](const Owned& rows) {
+            std::vector<const float*> row;
+            for (std::int64_t r = 0; r < rows.rows().num_rows; ++r) row.push_back(rows.row(r));
+            return row;
+        };
+        const int num_queries = static_cast<int>(queries.norm.size());
+        panel = encode_refs(screen, rows_of(refs).data(), refs.row_norm.data(), static_cast<int>(refs.norm.size()),
+                            refs.num_dims, ref_code.data(), inverse_scale.data(), start.data());
+        encode_queries(screen, rows_of(queries).data(), queries.row_norm.data(), num_queries, refs.num_dims, chunk_dims,
+                       query_code.data(), coded);
+        Reach reach[kMaxQueries];
+        for (int q = 0; q < num_queries; ++q) reach[q] = bound(q, refs).reach(floor);
+        const std::int64_t padded = screen.padded(refs.num_dims);
+        if (screen.enter != nullptr) screen.enter();
+        for (std::int64_t first = 0; first < padded; first += chunk_dims) {
+            const bool last = first + chunk_dims >= padded;
+            const Chunk chunk = first == 0 ? (last ? Chunk::only : Chunk::first) : (last ? Chunk::last : Chunk::middle);
+            any = screen.tile[num_queries](query_code.data() + first * screen.panel_rows(num_queries),
+                                           {ref_code.data() + first * screen.num_refs, inverse_scale.data(), start.data(),
+                                            panel.residual},
+                                           std::min(chunk_dims, padded - first), chunk, sum.data(), reach, hits);
+        }
+        if (screen.leave != nullptr) screen.leave();
+    }
+    QueryBound bound(int q, const Owned& refs) const { return {coded[q], panel.length, refs.num_dims}; }
+};
+
+// The bound itself, for rows that quantise well and badly: every exact score lies in its interval, and no
+// pair at or above the floor is missed.
+void exact_scores_lie_in_the_intervals_of_the_screen() {
     std::mt19937 random(2);
-    for (const Screen* const* screen = kScreens; *screen != nullptr; ++screen) {
-        if (!(*screen)->runs_here(asl::cpu_features())) continue;
-        for (const std::int64_t num_dims : {1, 2, 3, 8, 65, 256, 1000}) {
+    for (const Screen* const* each = kScreens; *each != nullptr; ++each) {
+        const Screen& screen = **each;
+        if (!screen.runs_here(asl::cpu_features())) continue;
+        for (const std::int64_t num_dims : {1, 2, 3, 8, 65, 256, 1000, 8192}) {
             for (int kind = 0; kind < kNumKinds; ++kind) {
-                const Owned refs = make_rows(kind, (*screen)->num_refs, num_dims, random);
-                const Owned queries = make_rows(kind, (*screen)->num_queries, num_dims, random);
-                const auto packed = [&](const Owned& rows, int count) {
-                    std::vector<const float*> row;
-                    for (int i = 0; i < count; ++i) row.push_back(rows.row(i));
-                    auto panel = std::make_unique<asl::AlignedFloats>(count * num_dims);
-                    pack_unit_rows(row.data(), rows.row_norm.data(), count, count, num_dims, panel->data());
-                    return panel;
-                };
-                const std::vector<float> threshold(kMaxQueries, -INFINITY);
-                TileHits hits;
-                const auto query_panel = packed(queries, (*screen)->num_queries);
-                const auto ref_panel = packed(refs, (*screen)->num_refs);
-                CHECK((*screen)->tile[(*screen)->num_queries](query_panel->data(), ref_panel->data(), num_dims, nullptr,
-                                                              threshold.data(), hits));
-                for (int q = 0; q < (*screen)->num_queries; ++q) {
-                    for (int r = 0; r < (*screen)->num_refs; ++r) {
-                        const double score = static_cast<double>(hits.score[q * (*screen)->num_refs + r]);
-                        CHECK(std::fabs(score - exact_score(queries, q, refs, r)) <= screen_slack(num_dims));
+                const Owned refs = make_rows(kind, screen.num_refs, num_dims, random);
+                const Owned queries = make_rows(kind, 1 + static_cast<int>(random() % screen.num_queries), num_dims, random);
+                const std::int64_t chunk_dims = std::initializer_list<std::int64_t>{64, 512, 8192}.begin()[random() % 3];
+                const Screened all(screen, queries, refs, chunk_dims, -INFINITY);
+                const double floor = exact_score(queries, 0, refs, static_cast<std::int64_t>(random() % refs.norm.size()));
+                const Screened some(screen, queries, refs, chunk_dims, floor);
+                CHECK(all.any);
+                for (int q = 0; q < static_cast<int>(queries.norm.size()); ++q) {
+                    const QueryBound bound = all.bound(q, refs);
+                    for (int r = 0; r < screen.num_refs; ++r) {
+                        const double score = exact_score(queries, q, refs, r);
+                        const auto [lower, upper] =
+                            bound.around(all.hits.dot[q * screen.num_refs + r], all.inverse_scale.data()[r], all.panel.residual);
+                        CHECK(all.hits.hit[q] >> r & 1);
+                        CHECK(lower <= score && score <= upper);
+                        CHECK(score < floor || (some.any && (some.hits.hit[q] >> r & 1)));
                     }
                 }
+            }
+        }
+    }
+}
+
+// A pair of rows whose errors all point the same way meets the bound almost exactly: half a code in every
+// dimension of the query against a reference along that error. A bound without its residuals fails here.
+void the_bound_holds_where_all_errors_add_up() {
+    for (const Screen* const* each = kScreens; *each != nullptr; ++each) {
+        const Screen& screen = **each;
+        if (!screen.runs_here(asl::cpu_features())) continue;
+        for (const bool of_query : {true, false}) {
+            for (const float sign : {0.49F, -0.49F}) {
+                Owned rough, smooth;
+                rough.num_dims = smooth.num_dims = 512;
+                const float top = static_cast<float>(of_query ? screen.max_query_code : 127);
+                for (int d = 0; d < 512; ++d) {
+                    rough.value.push_back(d == 0 ? top : static_cast<float>(d % 3) + sign);
+                    smooth.value.push_back(d == 0 ? 0.0F : 1.0F);
+                }
+                for (Owned* rows : {&rough, &smooth}) {
+                    rows->norm.assign(1, 1.0);
+                    rows->row_norm.resize(1);
+                    row_norms(rows->value.data(), 1, 512, 1, rows->row_norm.data());
+                }
+                const Owned& queries = of_query ? rough : smooth;
+                const Owned& refs = of_query ? smooth : rough;
+                const double score = exact_score(queries, 0, refs, 0);
+                const Screened at_floor(screen, queries, refs, 512, score);
+                CHECK(at_floor.any && (at_floor.hits.hit[0] & 1));
+                const auto [lower, upper] = at_floor.bound(0, refs).around(at_floor.hits.dot[0], at_floor.inverse_scale.data()[0],
+                                                                          at_floor.panel.residual);
+                CHECK(lower <= score && score <= upper);
+                const double middle = (static_cast<double>(lower) + static_cast<double>(upper)) / 2;
+                CHECK(std::fabs(score - middle) > 0.5 * (static_cast<double>(upper) - middle));
             }
         }
     }
@@ -170,15 +246,16 @@ void shortlist_is_right_when_the_screen_errs_as_much_as_it_may() {
             exact.push_back(static_cast<double>(random() % static_cast<unsigned>(num_levels)) / num_levels * 0.1);
             all.push_back({exact.back(), i});
         }
-        Shortlist list(k, -1.0, kSlack, buffer);
+        Shortlist list(k, -1.0, buffer);
         const ListScorer scorer(exact);
         std::sort(all.begin(), all.end(), better);
         const double kth = all[static_cast<std::size_t>(k - 1)].score;
         for (std::uint32_t i = 0; i < 1000; ++i) {
             // What belongs in the answer looks worse than it is, everything else looks better.
             const double error = 0.999999 * (exact[i] >= kth ? -kSlack : kSlack);
-            const Hit hit{static_cast<float>(exact[i] + error), i};
-            if (hit.score < list.threshold()) continue;
+            const double seen = exact[i] + error;
+            const Hit hit{static_cast<float>(seen - kSlack), static_cast<float>(seen + kSlack), i};
+            if (static_cast<double>(hit.upper) < list.floor()) continue;
             if (!list.has_room(1)) list.compact(scorer);
             list.add(hit);
         }
@@ -211,7 +288,8 @@ void a_stopped_search_says_so_and_an_exception_of_a_task_arrives() {
 }  // namespace
 
 int main() {
-    screen_scores_stay_within_their_slack();
+    exact_scores_lie_in_the_intervals_of_the_screen();
+    the_bound_holds_where_all_errors_add_up();
     shortlist_is_right_when_the_screen_errs_as_much_as_it_may();
     every_path_equals_the_brute_force();
     a_stopped_search_says_so_and_an_exception_of_a_task_arrives();

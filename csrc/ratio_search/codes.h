@@ -1,0 +1,72 @@
+// Unit rows as int8 codes, each with a proof of how far it is from the row.
+//
+// u = query row / its norm, v = reference row / its norm, both as real numbers; u^ and v^ are codes times
+// a scale per row. With eps_u >= |u - u^| and eps_v >= |v - v^| (rounded up), Cauchy and Schwarz give
+//
+//   |u.v - u^.v^| = |(u - u^).v^ + u.(v - v^)| <= eps_u |v^| + |u| eps_v
+//
+// and u^.v^ is an integer dot of codes times two scales: exact. The score that counts differs from u.v only
+// by its own rounding in double, at most score_rounding(). So a pair can reach `floor` only if
+//
+//   s >= (floor - eps_u |v^| - rounding) xu * xv - |u| eps_v xu xv,    s = dot of codes, x = 1 / scale.
+//
+// The screen evaluates the right side as slope * xv - drop with slope rounded down and drop rounded up
+// (Reach, below), in one operation that rounds once, and compares it with s rounded to the same format:
+// rounding is monotone, so a comparison that is true of the real numbers stays true.
+#pragma once
+
+#include <cstdint>
+
+namespace asl::ratio_search {
+
+// Most dimensions whose dot of codes fits 32 bits: 2^17 * 127^2 < 2^31.
+inline constexpr std::int64_t kMaxDims = std::int64_t{1} << 17;
+
+struct CodedRow {
+    float inverse_scale = 0;  // x: the unit row is about code / x
+    float residual = 0;       // >= |unit row - code / x|
+    float length = 0;         // >= |code / x|
+    std::int32_t sum = 0;     // of the codes
+};
+
+// Codes of value / row_norm in [-max_code, max_code].
+CodedRow encode(const float* value, double row_norm, std::int64_t num_dims, int max_code, std::int8_t* code);
+
+// |score computed in double - real u.v|, at most.
+double score_rounding(std::int64_t num_dims);
+
+// residual * inverse_scale, rounded up: the residual in units of codes.
+float residual_in_codes(const CodedRow& row);
+
+// What a dot of codes must come to before a pair matters: at least slope * xv - lift * (the largest
+// residual_in_codes of its panel of references).
+struct Reach {
+    float slope;
+    float lift;
+};
+
+// One query's side of the bound. `longest_ref` >= |v^| of every reference.
+class QueryBound {
+   public:
+    QueryBound(const CodedRow& query, float longest_ref, std::int64_t num_dims);
+
+    Reach reach(double floor) const;
+
+    struct Interval {
+        float lower, upper;
+    };
+    // Where the exact score lies for this dot of codes.
+    Interval around(std::int32_t dot, float ref_inverse_scale, float panel_residual) const {
+        const double to_score = 1.0 / (inverse_scale_ * static_cast<double>(ref_inverse_scale));
+        const double score = dot * to_score;
+        const double slack = slack_ + static_cast<double>(panel_residual) * residual_to_slack_ * to_score;
+        return {static_cast<float>(score - slack), static_cast<float>(score + slack)};
+    }
+
+   private:
+    double inverse_scale_;
+    double slack_;              // eps_u |v^| + rounding, of the interval's ends to float too
+    double residual_to_slack_;
+};
+
+}  // namespace asl::ratio_search
