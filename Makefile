@@ -39,7 +39,9 @@ sanitize: .venv/test.stamp
 	scripts/sanitize.sh
 
 bench: .venv/bench.stamp
-	$(RUN) pytest benchmarks --benchmark-only
+	mkdir -p benchmarks/results/cpu
+	$(RUN) pytest benchmarks --benchmark-only --benchmark-json benchmarks/results/cpu/ratio_search.json
+	.venv/bin/python benchmarks/table.py benchmarks/results/cpu/ratio_search.json
 
 clean:
 	rm -rf .venv build demo

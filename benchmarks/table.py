@@ -1,0 +1,69 @@
+"""Write benchmarks/README.md from what the benchmarks measured: `make bench` runs this at its end.
+
+    python benchmarks/table.py benchmarks/results/cpu/ratio_search.json
+
+The numbers are the JSON's; nothing in the tables is typed by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from asl_fast.files import replacing
+
+HEAD = """# Measured
+
+Written by `make bench` (benchmarks/table.py) from `benchmarks/results/`. Every row of a table was measured in
+one run, on the same rows and threads; the benchmark's docstring says what bounds it and what is counted.
+"""
+
+
+def section(path: Path) -> str:
+    """One benchmark file's table: rates, and how many times the last peer's."""
+    report = json.loads(path.read_text())
+    cpu = report["machine_info"]["cpu"]
+    lines = [
+        f"\n## {path.stem}\n",
+        f"{cpu.get('brand_raw', 'unknown CPU')}, {cpu.get('count', '?')} cores, Python "
+        f"{report['machine_info']['python_version']}, {report['versions']}; {report['datetime'][:10]}. "
+        "200,000 x 256 references, 1,000 queries, k = 10; medians of five.\n",
+        "| case | engine | M pairs/s | share of the float32 peak | times FAISS |",
+        "|---|---|---:|---:|---:|",
+    ]
+    cases: dict[str, dict[str, Any]] = {}
+    for bench in report["benchmarks"]:
+        name = bench["name"].partition("[")[2].rstrip("]")
+        engine = next(word for word in ("torch_in_blocks", "ours", "faiss_then_filter") if word in name)
+        case = name.replace(engine, "").strip("-")
+        cases.setdefault(case, {})[engine] = bench["extra_info"]
+    for case, engines in cases.items():
+        peer = engines["faiss_then_filter"]["pairs_per_s"]
+        for engine, info in engines.items():
+            rate = info["pairs_per_s"]
+            share = info["share_of_float32_peak"]
+            lines.append(f"| {case} | {engine} | {rate / 1e6:.0f} | {share:.2f} | {rate / peer:.2f} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    sections = []
+    for name in sys.argv[1:]:
+        path = Path(name)
+        report = json.loads(path.read_text())
+        report.setdefault("versions", f"torch {version('torch')}, faiss {version('faiss-gpu')}")
+        report["machine_info"].pop("node", None)
+        report.pop("commit_info", None)
+        for bench in report["benchmarks"]:
+            bench["stats"].pop("data", None)
+        path.write_text(json.dumps(report, indent=1, default=str) + "\n")
+        sections.append(section(path))
+    with replacing(Path(__file__).parent / "README.md") as temporary:
+        temporary.write_text(HEAD + "".join(sections))
+
+
+if __name__ == "__main__":
+    main()
