@@ -83,14 +83,15 @@ def _open_state(folder: Path, main: CatalogueFile, done: Verified) -> list[tuple
             continue
         try:
             loaded = file.load()
+            num_bytes = file.path.stat().st_size
         except Damaged as error:
             done.add(error)
-        except FileNotFoundError:
+        except FileNotFoundError:  # if a writer has replaced this state, `verify` looks at the new one
             done.damages.append(Damage(file=file.path.name, what="the file is gone"))
         else:
             done.catalogue = done.catalogue or loaded
             done.num_files += 1
-            done.num_bytes += file.path.stat().st_size if file.path.exists() else 0
+            done.num_bytes += num_bytes
     opened = []
     for entry in done.catalogue.shards if done.catalogue else ():
         for path, digest in shard_files(folder, entry):
