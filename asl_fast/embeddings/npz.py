@@ -52,6 +52,7 @@ def read(path: Path, who: str) -> Stored:
                 raise InputError(f"{who}: the file is no zip archive; name an array of np.save .npy")
             return _stored(archive, who)
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        # NotImplementedError: zipfile's word for a compression method or version that damage made up
         raise InputError(f"{who}: the file is cut off or broken ({error}); copy or embed it again") from None
 
 
