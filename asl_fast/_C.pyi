@@ -16,7 +16,7 @@ class Refs:
         norm: NDArray[np.float64],
         tau: NDArray[np.float64],
         k: int,
-        min_score: float,
+        min_score: NDArray[np.float64],
         direction: str,
         num_threads: int,
         progress: Callable[[int, int], object] | None,

@@ -38,7 +38,7 @@ class Refs {
 
     std::string path() const { return refs_->path(); }
     py::tuple search(const Floats& value, const Doubles& row_norm, const Doubles& norm, const Doubles& tau, std::int64_t k,
-                     double min_score, const std::string& direction, int num_threads, const py::object& progress) const;
+                     const Doubles& min_score, const std::string& direction, int num_threads, const py::object& progress) const;
 
    private:
     py::tuple as_arrays(const rs::Found& found, const rs::Rows& queries, std::int64_t k) const;
@@ -58,12 +58,13 @@ rs::Direction direction_named(const std::string& name) {
 }
 
 py::tuple Refs::search(const Floats& value, const Doubles& row_norm, const Doubles& norm, const Doubles& tau, std::int64_t k,
-                       double min_score, const std::string& direction, int num_threads, const py::object& progress) const {
+                       const Doubles& min_score, const std::string& direction, int num_threads, const py::object& progress) const {
     const rs::Rows queries = borrow(value, row_norm, norm);
-    if (queries.num_dims != rows_.num_dims || tau.size() != queries.num_rows) {
-        throw std::invalid_argument("ratio_search: queries must have the references' width and one tau each");
+    if (queries.num_dims != rows_.num_dims || tau.size() != queries.num_rows ||
+        min_score.size() != queries.num_rows) {
+        throw std::invalid_argument("ratio_search: queries must have the references' width, one tau and one min_score each");
     }
-    const rs::Wanted wanted{k, min_score, tau.data(), direction_named(direction)};
+    const rs::Wanted wanted{k, min_score.data(), tau.data(), direction_named(direction)};
     // Runs in the caller's thread, so that Ctrl-C and an exception of the callback end the search.
     const rs::Tell tell = [&](std::int64_t done, std::int64_t total) {
         const py::gil_scoped_acquire acquired;

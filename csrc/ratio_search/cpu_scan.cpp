@@ -72,7 +72,7 @@ CpuScan::CpuScan(const CpuRefs& refs, const Rows& queries, const Wanted& wanted,
     list_.reserve(at(block.size()));
     for (std::int64_t i = 0; i < block.size(); ++i) {
         const auto share = std::span(buffer_).subspan(at(i * buffer_size_), at(buffer_size_));
-        list_.emplace_back(wanted.k, wanted.min_score, share);
+        list_.emplace_back(wanted.k, wanted.min_score[query(i)], share);
         reach_.push_back({});
         exchange_floor(i);
     }

@@ -8,7 +8,6 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,9 +28,9 @@ struct Rows {
 };
 
 struct Wanted {
-    std::int64_t k = 0;         // 0: range mode, every pair with score >= min_score
-    double min_score = -std::numeric_limits<double>::infinity();  // inclusive
-    const double* tau = nullptr;  // one per query
+    std::int64_t k = 0;                 // 0: range mode, every pair with score >= min_score
+    const double* min_score = nullptr;  // one per query, inclusive; -infinity: none
+    const double* tau = nullptr;        // one per query
     Direction direction = Direction::copy;
 };
 
