@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+from asl_fast.edits import RECIPES
 from asl_fast.losses import LossSettings
 
 
@@ -22,6 +23,7 @@ class TrainSettings:
     frozen_statistics: batch norms, the neck's too, use their stored means (short runs see few pictures).
     clip_norm: of the gradient, 0 = off.  bf16: mixed precision, on a GPU only.
     least_area, whole_share: see `edits.nested_crops`.  edit_share: of the views that are edited at all.
+    edit_recipe: which edits, see `edits.RECIPES`.
     save_every, evaluate_every: steps, 0 = only at the end.
     """
 
@@ -47,6 +49,7 @@ class TrainSettings:
     whole_share: float = 0.5
     edit_share: float = 0.6
     edit_strength: float = 0.8
+    edit_recipe: str = "common"
     held_back_share: float = 0.2
     save_every: int = 100
     evaluate_every: int = 0
@@ -67,6 +70,10 @@ class TrainSettings:
         ):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"recipe: {name} must be in [0, 1], got {getattr(self, name)}")
+        if self.edit_recipe not in RECIPES:
+            raise ValueError(
+                f"recipe: edit_recipe must be one of {', '.join(RECIPES)}, got {self.edit_recipe!r}"
+            )
         if not 0 < self.held_back_share < 1:
             raise ValueError(f"recipe: held_back_share must be in (0, 1), got {self.held_back_share}")
         if not 0 <= self.warmup_share <= self.flat_until:
