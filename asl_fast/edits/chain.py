@@ -34,7 +34,7 @@ class Chain:
     edits: tuple[Edit, ...] = ()
 
     def steps(self, size: Size) -> list[Step]:
-        """What an executor does to a picture of this (width, height), beginning with one that can be drawn."""
+        """What an executor does to a picture of this (width, height); one too large to be drawn is shrunk."""
         matrix, drawable = canvas(np.eye(3), size)
         steps: list[Step] = [] if drawable == size or not self.edits else [Warp(matrix, drawable)]
         size = size_after(steps, size)
