@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "common/cpu.h"
@@ -17,12 +18,54 @@ namespace {
 
 using Floats = py::array_t<float, py::array::c_style>;
 using Doubles = py::array_t<double, py::array::c_style>;
+using Longs = py::array_t<std::int64_t, py::array::c_style>;
 
 rs::Rows borrow(const Floats& value, const Doubles& row_norm, const Doubles& norm) {
     if (value.ndim() != 2 || row_norm.size() != value.shape(0) || norm.size() != value.shape(0)) {
         throw std::invalid_argument("ratio_search: rows must be (N, D) with one norm of each kind a row");
     }
     return {value.data(), value.shape(0), value.shape(1), row_norm.data(), norm.data()};
+}
+
+rs::Direction direction_named(const std::string& name) {
+    if (name == "copy") return rs::Direction::copy;
+    if (name == "original") return rs::Direction::original;
+    if (name == "both") return rs::Direction::both;
+    throw std::invalid_argument("ratio_search: direction must be copy, original or both, got " + name);
+}
+
+// What is the same in every kind of search. Holds the arrays that `queries` borrows.
+struct Asked {
+    Floats value;
+    Doubles row_norm, norm, tau, min_score;
+    rs::Direction direction;
+    std::optional<Longs> rank;
+    rs::Rows queries;
+
+    Asked(Floats value_, Doubles row_norm_, Doubles norm_, Doubles tau_, Doubles min_score_, const std::string& direction_,
+          std::optional<Longs> rank_)
+        : value(std::move(value_)),
+          row_norm(std::move(row_norm_)),
+          norm(std::move(norm_)),
+          tau(std::move(tau_)),
+          min_score(std::move(min_score_)),
+          direction(direction_named(direction_)),
+          rank(std::move(rank_)),
+          queries(borrow(value, row_norm, norm)) {}
+
+    rs::Wanted wanted(std::int64_t k) const {
+        return {k, min_score.data(), tau.data(), direction, rank ? rank->data() : nullptr};
+    }
+};
+
+// Runs in the caller's thread, so that Ctrl-C and an exception of the callback end the search.
+rs::Tell teller(const py::object& progress) {
+    return [&progress](std::int64_t done, std::int64_t total) {
+        const py::gil_scoped_acquire acquired;
+        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+        if (!progress.is_none()) progress(done, total);
+        return true;
+    };
 }
 
 // Prepared references together with the arrays that they borrow.
@@ -37,11 +80,14 @@ class Refs {
     }
 
     std::string path() const { return refs_->path(); }
-    py::tuple search(const Floats& value, const Doubles& row_norm, const Doubles& norm, const Doubles& tau, std::int64_t k,
-                     const Doubles& min_score, const std::string& direction, int num_threads, const py::object& progress) const;
+    py::tuple search(const Asked& asked, std::int64_t k, int num_threads, const py::object& progress) const;
+    py::tuple best_pairs(const Asked& asked, std::int64_t k, std::int64_t num_pairs, int num_threads,
+                         const py::object& progress) const;
 
    private:
+    void check(const Asked& asked) const;
     py::tuple as_arrays(const rs::Found& found, const rs::Rows& queries, std::int64_t k) const;
+    py::tuple as_arrays(const std::vector<rs::QueryPair>& best, const rs::Rows& queries) const;
 
     Floats value_;
     Doubles row_norm_;
@@ -50,49 +96,44 @@ class Refs {
     std::unique_ptr<rs::Refs> refs_;
 };
 
-rs::Direction direction_named(const std::string& name) {
-    if (name == "copy") return rs::Direction::copy;
-    if (name == "original") return rs::Direction::original;
-    if (name == "both") return rs::Direction::both;
-    throw std::invalid_argument("ratio_search: direction must be copy, original or both, got " + name);
+void Refs::check(const Asked& asked) const {
+    if (asked.queries.num_dims != rows_.num_dims || asked.tau.size() != asked.queries.num_rows ||
+        asked.min_score.size() != asked.queries.num_rows || (asked.rank && asked.rank->size() != rows_.num_rows)) {
+        throw std::invalid_argument(
+            "ratio_search: queries must have the references' width, one tau and one min_score each; rank is one a reference");
+    }
 }
 
-py::tuple Refs::search(const Floats& value, const Doubles& row_norm, const Doubles& norm, const Doubles& tau, std::int64_t k,
-                       const Doubles& min_score, const std::string& direction, int num_threads, const py::object& progress) const {
-    const rs::Rows queries = borrow(value, row_norm, norm);
-    if (queries.num_dims != rows_.num_dims || tau.size() != queries.num_rows ||
-        min_score.size() != queries.num_rows) {
-        throw std::invalid_argument("ratio_search: queries must have the references' width, one tau and one min_score each");
-    }
-    const rs::Wanted wanted{k, min_score.data(), tau.data(), direction_named(direction)};
-    // Runs in the caller's thread, so that Ctrl-C and an exception of the callback end the search.
-    const rs::Tell tell = [&](std::int64_t done, std::int64_t total) {
-        const py::gil_scoped_acquire acquired;
-        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-        if (!progress.is_none()) progress(done, total);
-        return true;
-    };
+py::tuple Refs::search(const Asked& asked, std::int64_t k, int num_threads, const py::object& progress) const {
+    check(asked);
     rs::Found found;
     {
         const py::gil_scoped_release released;
-        refs_->search(queries, wanted, num_threads, tell, found);
+        refs_->search(asked.queries, asked.wanted(k), num_threads, teller(progress), found);
     }
-    return as_arrays(found, queries, k);
+    return as_arrays(found, asked.queries, k);
+}
+
+py::tuple Refs::best_pairs(const Asked& asked, std::int64_t k, std::int64_t num_pairs, int num_threads,
+                           const py::object& progress) const {
+    check(asked);
+    std::vector<rs::QueryPair> best;
+    {
+        const py::gil_scoped_release released;
+        refs_->best_pairs(asked.queries, asked.wanted(k), num_pairs, num_threads, teller(progress), best);
+    }
+    return as_arrays(best, asked.queries);
 }
 
 py::tuple Refs::as_arrays(const rs::Found& found, const rs::Rows& queries, std::int64_t k) const {
-    std::int64_t width = k;
-    if (k == 0) {
-        for (const auto& list : found) width = std::max(width, static_cast<std::int64_t>(list.size()));
-    }
-    const std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(found.size()), width};
+    const std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(found.size()), k};
     py::array_t<std::int64_t> row(shape);
     py::array_t<double> score(shape), ratio(shape);
     std::fill_n(row.mutable_data(), row.size(), std::int64_t{-1});
     std::fill_n(score.mutable_data(), score.size(), -std::numeric_limits<double>::infinity());
     std::fill_n(ratio.mutable_data(), ratio.size(), std::numeric_limits<double>::quiet_NaN());
     for (std::size_t q = 0; q < found.size(); ++q) {
-        std::int64_t cell = static_cast<std::int64_t>(q) * width;
+        std::int64_t cell = static_cast<std::int64_t>(q) * k;
         for (const rs::Pair& pair : found[q]) {
             row.mutable_data()[cell] = pair.row;
             score.mutable_data()[cell] = pair.score;
@@ -100,6 +141,20 @@ py::tuple Refs::as_arrays(const rs::Found& found, const rs::Rows& queries, std::
         }
     }
     return py::make_tuple(row, score, ratio);
+}
+
+py::tuple Refs::as_arrays(const std::vector<rs::QueryPair>& best, const rs::Rows& queries) const {
+    const auto length = static_cast<py::ssize_t>(best.size());
+    py::array_t<std::int64_t> query(length), row(length);
+    py::array_t<double> score(length), ratio(length);
+    for (py::ssize_t i = 0; i < length; ++i) {
+        const rs::QueryPair& pair = best[static_cast<std::size_t>(i)];
+        query.mutable_data()[i] = pair.query;
+        row.mutable_data()[i] = pair.row;
+        score.mutable_data()[i] = pair.score;
+        ratio.mutable_data()[i] = queries.norm[pair.query] / rows_.norm[pair.row];
+    }
+    return py::make_tuple(query, row, score, ratio);
 }
 
 Doubles row_norms(const Floats& value, int num_threads) {
@@ -166,8 +221,13 @@ PYBIND11_MODULE(_C, module) {
             });
         },
         py::arg("rows").noconvert(), py::arg("row_norm"), py::arg("norm"), py::arg("chunk_rows"), py::arg("capacity"));
+    py::class_<Asked>(module, "Asked")
+        .def(py::init<Floats, Doubles, Doubles, Doubles, Doubles, const std::string&, std::optional<Longs>>(),
+             py::arg("queries").noconvert(), py::arg("row_norm"), py::arg("norm"), py::arg("tau"), py::arg("min_score"),
+             py::arg("direction"), py::arg("rank"));
     py::class_<Refs>(module, "Refs")
         .def_property_readonly("path", &Refs::path)
-        .def("search", &Refs::search, py::arg("queries").noconvert(), py::arg("row_norm"), py::arg("norm"), py::arg("tau"),
-             py::arg("k"), py::arg("min_score"), py::arg("direction"), py::arg("num_threads"), py::arg("progress"));
+        .def("search", &Refs::search, py::arg("asked"), py::arg("k"), py::arg("num_threads"), py::arg("progress"))
+        .def("best_pairs", &Refs::best_pairs, py::arg("asked"), py::arg("k"), py::arg("num_pairs"), py::arg("num_threads"),
+             py::arg("progress"));
 }

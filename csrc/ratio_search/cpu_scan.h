@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "../common/aligned.h"
+#include "best_pairs.h"
 #include "norm_order.h"
 #include "screen.h"
 #include "shortlist.h"
@@ -28,6 +29,8 @@ struct CpuRefs : Refs {
     const char* path() const override { return screen.name; }
     bool search(const Rows& queries, const Wanted& wanted, int num_threads, const Tell& tell,
                 Found& found) const override;
+    bool best_pairs(const Rows& queries, const Wanted& wanted, std::int64_t num_pairs, int num_threads,
+                    const Tell& tell, std::vector<QueryPair>& best) const override;
 
     // The panel from its first_dim on.
     RefPanel panel(std::int64_t index, std::int64_t first_dim) const {
@@ -38,6 +41,10 @@ struct CpuRefs : Refs {
 
    private:
     void pack_panel(std::int64_t index);
+    Staircase staircase(const Rows& queries, const Wanted& wanted, int num_threads) const;
+    // Every task of the staircase: one answer each, or all into the pool. False if `tell` asked to stop.
+    bool scan(const Rows& queries, const Wanted& wanted, const Staircase& stairs, int num_threads, const Tell& tell,
+              BestPairs* pool, std::vector<Found>& answer) const;
 };
 
 // The highest floor that any task has proven for each query, by position in the staircase. Which task
@@ -46,13 +53,14 @@ using Floors = std::vector<std::atomic<double>>;
 
 class CpuScan {
    public:
+    // pool: takes what is found, if there is one.
     CpuScan(const CpuRefs& refs, const Rows& queries, const Wanted& wanted, const Staircase& stairs, const Block& block,
-            Floors& floors);
+            Floors& floors, BestPairs* pool);
 
     // Every query of the block against panels of references. Returns early when told to stop.
     void run(const Range& ref_panel, Progress& progress);
 
-    // The answers of this stretch, in the order of the block's queries.
+    // The answers of this stretch, in the order of the block's queries; empty lists where a pool took them.
     std::vector<std::vector<Pair>> take();
 
    private:
@@ -64,13 +72,18 @@ class CpuScan {
     std::int64_t panel_bytes() const { return refs_.screen.panel_rows(refs_.screen.num_queries) * refs_.padded_dims; }
     std::int8_t* packed_panel(std::size_t p) { return packed_.data() + static_cast<std::int64_t>(p) * panel_bytes(); }
     std::int32_t* sums(std::size_t p) { return sums_.data() + static_cast<std::int64_t>(p) * kTileDots; }
-    void exchange_floor(std::int64_t local);
+    void exchange_floors();
+    void exchange_floor(std::int64_t local, const Bar& bar);
+    Bar bar() const { return pool_ == nullptr ? Bar{} : pool_->bar(); }
+    void make_room(std::int64_t local);
 
     const CpuRefs& refs_;
     const Rows& queries_;
+    const Wanted& wanted_;
     const Staircase& stairs_;
     const Block& block_;
     Floors& floors_;
+    BestPairs* pool_;
     Aligned<std::int8_t> packed_;  // the block's codes, panel by panel
     std::int64_t chunk_dims_;
     Aligned<std::int32_t> sums_;   // of each query panel between chunks of dimensions
