@@ -20,6 +20,7 @@ class Refs:
         direction: str,
         num_threads: int,
         progress: Callable[[int, int], object] | None,
+        counts: dict[str, int] | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]: ...
 
 def build_info() -> dict[str, Any]: ...

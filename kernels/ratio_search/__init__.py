@@ -103,6 +103,7 @@ class PreparedRefs:
         progress: Progress | None = None,
         name: str = "queries",
         ids: Sequence[str] | None = None,
+        _counts: dict[str, int] | None = None,
     ) -> Candidates:
         """The best k of each query, or with k=None every pair with score >= min_score (inclusive).
 
@@ -132,6 +133,7 @@ class PreparedRefs:
             direction,
             threads,
             progress,
+            _counts,
         )
         return Candidates(ref_row_QK=ref_row_QK, score_QK=score_QK, ratio_QK=ratio_QK)
 
