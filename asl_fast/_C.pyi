@@ -16,10 +16,11 @@ class Refs:
         norm: NDArray[np.float64],
         tau: NDArray[np.float64],
         k: int,
-        min_score: float,
+        min_score: NDArray[np.float64],
         direction: str,
         num_threads: int,
         progress: Callable[[int, int], object] | None,
+        counts: dict[str, int] | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]: ...
 
 def build_info() -> dict[str, Any]: ...
@@ -34,7 +35,7 @@ def rescore(
     ref_norm: NDArray[np.float64],
     tau: NDArray[np.float64],
     k: int,
-    min_score: float,
+    min_score: NDArray[np.float64],
     direction: str,
     num_threads: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]: ...

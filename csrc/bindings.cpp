@@ -63,7 +63,8 @@ class Refs {
 
     std::string path() const { return refs_->path(); }
     py::tuple search(const Floats& value, const Doubles& row_norm, const Doubles& norm, const Doubles& tau, std::int64_t k,
-                     double min_score, const std::string& direction, int num_threads, const py::object& progress) const;
+                     const Doubles& min_score, const std::string& direction, int num_threads, const py::object& progress,
+                     const py::object& counts) const;
 
    private:
     Floats value_;
@@ -81,12 +82,15 @@ rs::Direction direction_named(const std::string& name) {
 }
 
 py::tuple Refs::search(const Floats& value, const Doubles& row_norm, const Doubles& norm, const Doubles& tau, std::int64_t k,
-                       double min_score, const std::string& direction, int num_threads, const py::object& progress) const {
+                       const Doubles& min_score, const std::string& direction, int num_threads, const py::object& progress,
+                     const py::object& counts) const {
     const rs::Rows queries = borrow(value, row_norm, norm);
-    if (queries.num_dims != rows_.num_dims || tau.size() != queries.num_rows) {
-        throw std::invalid_argument("ratio_search: queries must have the references' width and one tau each");
+    if (queries.num_dims != rows_.num_dims || tau.size() != queries.num_rows ||
+        min_score.size() != queries.num_rows) {
+        throw std::invalid_argument("ratio_search: queries must have the references' width, one tau and one min_score each");
     }
-    const rs::Wanted wanted{k, min_score, tau.data(), direction_named(direction)};
+    rs::Counts done;
+    const rs::Wanted wanted{k, min_score.data(), tau.data(), direction_named(direction), counts.is_none() ? nullptr : &done};
     // Runs in the caller's thread, so that Ctrl-C and an exception of the callback end the search.
     const rs::Tell tell = [&](std::int64_t done, std::int64_t total) {
         const py::gil_scoped_acquire acquired;
@@ -98,6 +102,11 @@ py::tuple Refs::search(const Floats& value, const Doubles& row_norm, const Doubl
     {
         const py::gil_scoped_release released;
         refs_->search(queries, wanted, num_threads, tell, found);
+    }
+    if (!counts.is_none()) {
+        counts["screened"] = done.screened.load();
+        counts["passed"] = done.passed.load();
+        counts["scored"] = done.scored.load();
     }
     return as_arrays(found, queries, rows_, k);
 }
@@ -113,14 +122,14 @@ Doubles row_norms(const Floats& value, int num_threads) {
 
 py::tuple rescore(const Int64s& candidate, const Floats& query, const Doubles& query_row_norm, const Doubles& query_norm,
                   const Floats& ref, const Doubles& ref_row_norm, const Doubles& ref_norm, const Doubles& tau,
-                  std::int64_t k, double min_score, const std::string& direction, int num_threads) {
+                  std::int64_t k, const Doubles& min_score, const std::string& direction, int num_threads) {
     const rs::Rows queries = borrow(query, query_row_norm, query_norm);
     const rs::Rows refs = borrow(ref, ref_row_norm, ref_norm);
-    if (queries.num_dims != refs.num_dims || tau.size() != queries.num_rows || candidate.ndim() != 2 ||
-        candidate.shape(0) != queries.num_rows) {
-        throw std::invalid_argument("rescore: queries must have the references' width, one tau and one list each");
+    if (queries.num_dims != refs.num_dims || tau.size() != queries.num_rows || min_score.size() != queries.num_rows ||
+        candidate.ndim() != 2 || candidate.shape(0) != queries.num_rows) {
+        throw std::invalid_argument("rescore: queries must have the references' width, one tau, min_score and list each");
     }
-    const rs::Wanted wanted{k, min_score, tau.data(), direction_named(direction)};
+    const rs::Wanted wanted{k, min_score.data(), tau.data(), direction_named(direction)};
     rs::Found found;
     {
         const py::gil_scoped_release released;
@@ -191,5 +200,5 @@ PYBIND11_MODULE(_C, module) {
     py::class_<Refs>(module, "Refs")
         .def_property_readonly("path", &Refs::path)
         .def("search", &Refs::search, py::arg("queries").noconvert(), py::arg("row_norm"), py::arg("norm"), py::arg("tau"),
-             py::arg("k"), py::arg("min_score"), py::arg("direction"), py::arg("num_threads"), py::arg("progress"));
+             py::arg("k"), py::arg("min_score"), py::arg("direction"), py::arg("num_threads"), py::arg("progress"), py::arg("counts") = py::none());
 }

@@ -57,7 +57,7 @@ struct Work {
         std::vector<rs::Pair> pairs;
         for (std::size_t i = 0; i < row.size(); ++i) {
             const double score = dot[i] / (queries.row_norm[q] * refs.row_norm[row[i]]);
-            if (score >= wanted.min_score) pairs.push_back({score, row[i]});
+            if (score >= wanted.min_score[q]) pairs.push_back({score, row[i]});
         }
         const bool all = wanted.k == 0 || wanted.k > static_cast<std::int64_t>(pairs.size());
         const std::size_t num_kept = all ? pairs.size() : at(wanted.k);

@@ -24,8 +24,11 @@ from numpy.typing import ArrayLike, NDArray
 from asl_fast import _C
 from asl_fast.kernels.ratio_search import (
     DIRECTIONS,
+    check_mode,
+    checked_min_score,
     checked_norms,
     checked_rows,
+    checked_tau,
     checked_threads,
     row_norms,
 )
@@ -54,7 +57,9 @@ class Rescorer:
         self.row_ND = checked_rows(row_ND, name)
         self.own_norm_N = row_norms(self.row_ND, name, num_threads=self.num_threads, ids=ids)
         num_rows = len(self.row_ND)
-        self.norm_N = self.own_norm_N if norm_N is None else checked_norms(norm_N, num_rows, f"norms of {name}")
+        self.norm_N = (
+            self.own_norm_N if norm_N is None else checked_norms(norm_N, num_rows, f"norms of {name}")
+        )
 
     def __len__(self) -> int:
         return len(self.row_ND)
@@ -70,7 +75,7 @@ class Rescorer:
         *,
         k: int | None = 10,
         tau: ArrayLike = 1.0,
-        min_score: float | None = None,
+        min_score: ArrayLike | None = None,
         direction: str = "copy",
         norm_Q: ArrayLike | None = None,
         name: str = "queries",
@@ -78,7 +83,8 @@ class Rescorer:
     ) -> Candidates:
         """The best k of each query's candidates, or with k=None all with score >= min_score (inclusive).
 
-        tau: one number or one per query, above 0. ValueError names the argument that breaks a rule.
+        tau (above 0), min_score: one number or one per query.
+        ValueError names the argument that breaks a rule.
         """
         query_QD = checked_rows(query_QD, name)
         num_queries = len(query_QD)
@@ -87,8 +93,7 @@ class Rescorer:
                 f"{WHO}: {name} have {query_QD.shape[1]} columns but the references have {self.num_dims}; "
                 "embed both with the same model"
             )
-        if k is not None and k < 1:
-            raise ValueError(f"{WHO}: k must be at least 1, or None for all of them, got {k}")
+        check_mode(k, min_score)
         if direction not in DIRECTIONS:
             raise ValueError(f"{WHO}: direction must be one of {', '.join(DIRECTIONS)}, got {direction!r}")
         own_norm_Q = row_norms(query_QD, name, num_threads=self.num_threads, ids=ids)
@@ -100,9 +105,9 @@ class Rescorer:
             self.row_ND,
             self.own_norm_N,
             self.norm_N,
-            _checked_tau(tau, num_queries),
+            checked_tau(tau, num_queries),
             0 if k is None else int(k),
-            -np.inf if min_score is None else float(min_score),
+            checked_min_score(min_score, num_queries),
             direction,
             self.num_threads,
         )
@@ -123,10 +128,3 @@ def _checked_candidates(candidates: ArrayLike, num_queries: int, num_refs: int) 
             f"{WHO}: candidates must be rows of the {num_refs} references, or -1 for none, got {worst}"
         )
     return candidate_QF
-
-
-def _checked_tau(tau: ArrayLike, num_queries: int) -> NDArray[np.float64]:
-    tau_Q = np.asarray(tau, dtype=np.float64)
-    if tau_Q.shape not in ((), (num_queries,)) or not (tau_Q > 0).all():
-        raise ValueError(f"{WHO}: tau must be one number above 0, or one per query, got {tau}")
-    return np.ascontiguousarray(np.broadcast_to(tau_Q, (num_queries,)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from asl_fast.kernels.ratio_search import reference as ratio_search
 
@@ -17,10 +17,11 @@ def rescore(
     ref_norm_N: NDArray[np.float64],
     k: int | None,
     tau_Q: NDArray[np.float64],
-    min_score: float = -np.inf,
+    min_score: ArrayLike = -np.inf,
     direction: str = "copy",
 ) -> ratio_search.Found:
     """ref_row_QK, score_QK, ratio_QK: each query searches its own few references by brute force."""
+    min_score_Q = np.broadcast_to(min_score, len(query_QD))
     parts = []
     for q, candidate_F in enumerate(candidate_QF):
         row_M = np.unique(candidate_F[candidate_F >= 0])
@@ -31,7 +32,7 @@ def rescore(
             ref_norm_N=ref_norm_N[row_M],
             k=k,
             tau_Q=tau_Q[q : q + 1],
-            min_score=min_score,
+            min_score=min_score_Q[q],
             direction=direction,
         )
         found_1K = place_1K >= 0

@@ -37,7 +37,7 @@ def test_every_answer_is_the_formula_bit_for_bit(data: st.DataObject) -> None:
     query_norm_Q, ref_norm_N = rng.choice(norms, num_queries), rng.choice(norms, num_refs)
     asked = {
         "k": data.draw(st.one_of(st.none(), st.integers(1, 100))),
-        "min_score": data.draw(st.sampled_from([-np.inf, 0.0, 0.5])),
+        "min_score": rng.choice([-np.inf, 0.0, 0.5], num_queries),
         "direction": data.draw(st.sampled_from(DIRECTIONS)),
     }
     tau_Q = rng.choice([0.5, 1.0, 2.0, 1e-9], num_queries)
@@ -76,9 +76,9 @@ def test_a_query_without_a_valid_candidate_gets_an_empty_row() -> None:
         ({"candidate_QF": [[0], [1]]}, r"int64 of shape \(1, F\)"),
         ({"candidate_QF": np.zeros((1, 2), np.int32)}, "must be int64"),
         ({"query_QD": np.ones((1, 4), np.float32)}, "4 columns but the references have 3"),
-        ({"k": 0}, "k must be at least 1"),
-        ({"tau": 0.0}, "tau must be one number above 0"),
-        ({"tau": [1.0, 1.0]}, "tau must be one number above 0"),
+        ({"k": 0}, "k must be a whole number from 1"),
+        ({"tau": 0.0}, "tau must be above 0, got 0"),
+        ({"tau": [1.0, 1.0]}, "tau must be one number or one per query"),
         ({"direction": "up"}, "direction must be one of"),
         ({"norm_Q": [0.0]}, "norms of queries must be finite and above 0"),
         ({"query_QD": np.zeros((1, 3), np.float32)}, "all zeros"),

@@ -51,7 +51,7 @@ std::vector<Pair> brute_force(const Rows& queries, std::int64_t q, const Rows& r
         double dot = 0;
         kScreenPlain.exact_dots(queries.value + q * refs.num_dims, &ref, 1, refs.num_dims, &dot);
         const double score = dot / (queries.row_norm[q] * refs.row_norm[r]);
-        if (score >= wanted.min_score) pairs.push_back({score, r});
+        if (score >= wanted.min_score[q]) pairs.push_back({score, r});
     }
     std::sort(pairs.begin(), pairs.end(), better);
     const std::size_t k = static_cast<std::size_t>(wanted.k);
@@ -67,7 +67,8 @@ void the_best_candidates_are_those_of_the_brute_force() {
         const Owned refs(pick({1, 30, 200}), num_dims, random), queries(pick({0, 1, 8, 9, 40}), num_dims, random);
         const Rows query_rows = queries.rows(), ref_rows = refs.rows();
         const std::vector<double> tau(queries.norm.size(), 1.0);
-        const Wanted wanted{pick({0, 1, 10, 500}), trial % 2 == 0 ? 0.1 : -2.0, tau.data(), static_cast<Direction>(trial % 3)};
+        const std::vector<double> min_score(queries.norm.size(), trial % 2 == 0 ? 0.1 : -2.0);
+        const Wanted wanted{pick({0, 1, 10, 500}), min_score.data(), tau.data(), static_cast<Direction>(trial % 3)};
         std::vector<std::int64_t> candidate;
         for (std::int64_t i = 0; i < query_rows.num_rows * num_candidates; ++i) {
             candidate.push_back(static_cast<std::int64_t>(random() % static_cast<unsigned>(ref_rows.num_rows + 1)) - 1);
