@@ -103,6 +103,7 @@ class PreparedRefs:
         progress: Progress | None = None,
         name: str = "queries",
         ids: Sequence[str] | None = None,
+        _counts: dict[str, int] | None = None,
     ) -> Candidates:
         """The best k of each query, or with k=None every pair with score >= min_score (inclusive).
 
@@ -116,7 +117,7 @@ class PreparedRefs:
                 f"{WHO}: {name} have {query_QD.shape[1]} columns but the references have {self.num_dims}; "
                 "embed both with the same model"
             )
-        _check_mode(k, min_score)
+        check_mode(k, min_score)
         if direction not in DIRECTIONS:
             raise ValueError(f"{WHO}: direction must be one of {', '.join(DIRECTIONS)}, got {direction!r}")
         threads = self.num_threads if num_threads is None else checked_threads(num_threads)
@@ -126,12 +127,13 @@ class PreparedRefs:
             query_QD,
             own_norm_Q,
             norm_Q,
-            _checked_tau(tau, len(query_QD)),
+            checked_tau(tau, len(query_QD)),
             0 if k is None else int(k),
-            _checked_min_score(min_score, len(query_QD)),
+            checked_min_score(min_score, len(query_QD)),
             direction,
             threads,
             progress,
+            _counts,
         )
         return Candidates(ref_row_QK=ref_row_QK, score_QK=score_QK, ratio_QK=ratio_QK)
 
@@ -203,7 +205,7 @@ def check_cuda() -> None:
         )
 
 
-def _check_mode(k: int | None, min_score: ArrayLike | None) -> None:
+def check_mode(k: int | None, min_score: ArrayLike | None) -> None:
     if k is None and min_score is None:
         raise ValueError(
             f"{WHO}: k is None, which asks for every pair above a score, but min_score is None too; "
@@ -215,7 +217,7 @@ def _check_mode(k: int | None, min_score: ArrayLike | None) -> None:
         )
 
 
-def _checked_min_score(min_score: ArrayLike | None, num_queries: int) -> NDArray[np.float64]:
+def checked_min_score(min_score: ArrayLike | None, num_queries: int) -> NDArray[np.float64]:
     """The lowest score wanted of each query, -inf where there is none."""
     min_score_Q = _one_per_query(-np.inf if min_score is None else min_score, num_queries, "min_score")
     if (bad_Q := np.isnan(min_score_Q)).any():
@@ -226,7 +228,7 @@ def _checked_min_score(min_score: ArrayLike | None, num_queries: int) -> NDArray
     return min_score_Q
 
 
-def _checked_tau(tau: ArrayLike, num_queries: int) -> NDArray[np.float64]:
+def checked_tau(tau: ArrayLike, num_queries: int) -> NDArray[np.float64]:
     tau_Q = _one_per_query(tau, num_queries, "tau")
     if (bad_Q := ~(tau_Q > 0)).any():
         raise ValueError(f"{WHO}: tau must be above 0, got {tau_Q[bad_Q][0]}; 1 is the paper's value")
