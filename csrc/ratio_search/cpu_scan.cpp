@@ -1,6 +1,7 @@
 #include "cpu_scan.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace asl::ratio_search {
 namespace {
@@ -30,21 +31,23 @@ class RowScorer : public Scorer {
         : refs_(refs), query_(queries.value + query * queries.num_dims), query_norm_(queries.row_norm[query]) {}
 
     void score(std::span<const Hit> hits, Pair* out) const override {
-        constexpr std::size_t kBatch = 64;
-        const Rows& rows = refs_.rows;
+        constexpr std::size_t kBatch = 16;
+        const StoredRows& rows = refs_.rows;
+        std::vector<float> converted(rows.number == Number::f32 ? 0 : kBatch * at(rows.num_dims));
         const float* row[kBatch];
         double dot[kBatch];
         for (std::size_t start = 0; start < hits.size(); start += kBatch) {
             const std::size_t count = std::min(kBatch, hits.size() - start);
             for (std::size_t i = 0; i < count; ++i) {
                 out[start + i].row = refs_.order.row[hits[start + i].position];
-                row[i] = rows.value + out[start + i].row * rows.num_dims;
+                row[i] = rows.floats(out[start + i].row, converted.data() + (converted.empty() ? 0 : i * at(rows.num_dims)));
             }
             refs_.screen.exact_dots(query_, row, static_cast<std::int64_t>(count), rows.num_dims, dot);
             for (std::size_t i = 0; i < count; ++i) {
                 Pair& pair = out[start + i];
                 pair.score = dot[i] / (query_norm_ * rows.row_norm[pair.row]);
             }
+            refs_.pages.bound_resident();
         }
     }
 
@@ -69,7 +72,8 @@ CpuScan::CpuScan(const CpuRefs& refs, const Rows& queries, const Wanted& wanted,
       chunk_dims_(even_chunk(refs.padded_dims, refs.screen.dims_step)),
       sums_(chunk_dims_ < refs.padded_dims ? static_cast<std::int64_t>(block.panel.size()) * kTileDots : 0),
       buffer_size_(Shortlist::buffer_size(wanted.k, block.any.size())),
-      buffer_(at(block.size() * buffer_size_)) {
+      buffer_(at(block.size() * buffer_size_)),
+      counts_(wanted.counts) {
     for (std::size_t p = 0; p < block.panel.size(); ++p) pack_panel(p);
     list_.reserve(at(block.size()));
     for (std::int64_t i = 0; i < block.size(); ++i) {
@@ -86,7 +90,9 @@ void CpuScan::run(const Range& ref_panel, Progress& progress) {
     if (refs_.screen.enter != nullptr) refs_.screen.enter();
     for (std::int64_t r = ref_panel.begin; r < ref_panel.end && !progress.stop; ++r) {
         if (r % kPanelsBetweenExchanges == 0) exchange_floors();
-        progress.done += score_panel(r, {r * num_refs, (r + 1) * num_refs});
+        const std::int64_t num_pairs = score_panel(r, {r * num_refs, (r + 1) * num_refs});
+        num_screened_ += num_pairs;
+        progress.done += num_pairs;
     }
     if (refs_.screen.leave != nullptr) refs_.screen.leave();
 }
@@ -101,7 +107,14 @@ std::vector<std::vector<Pair>> CpuScan::take() {
         pool_->add(query(i), answer.back());
         answer.back() = {};
     }
+    if (counts_ != nullptr) count();
     return answer;
+}
+
+void CpuScan::count() const {
+    counts_->screened += num_screened_;
+    counts_->passed += num_passed_;
+    for (const Shortlist& list : list_) counts_->scored += list.num_scored();
 }
 
 std::int64_t CpuScan::query(std::int64_t local) const { return stairs_.query[at(block_.first() + local)]; }
@@ -166,6 +179,7 @@ void CpuScan::collect(const QueryPanel& panel, const RefPanel& refs, const Range
         std::uint32_t hit = hits_.hit[i];
         if (masked) hit &= allowed(stairs_.range[at(panel.first + i)], tile);
         if (hit == 0) continue;
+        num_passed_ += std::popcount(hit);
         const std::int64_t local = panel.first - block_.first() + i;
         Shortlist& list = list_[at(local)];
         if (!list.has_room(tile.size())) make_room(local);

@@ -5,47 +5,11 @@
 #include <vector>
 
 #include "../common/aligned.h"
-#include "best_pairs.h"
-#include "norm_order.h"
-#include "screen.h"
+#include "cpu_refs.h"
 #include "shortlist.h"
 #include "staircase.h"
 
 namespace asl::ratio_search {
-
-struct CpuRefs : Refs {
-    Rows rows;
-    const Screen& screen;
-    NormOrder order;
-    std::int64_t num_panels;
-    std::int64_t padded_dims;
-    Aligned<std::int8_t> code;  // num_panels x padded_dims x screen.num_refs
-    Aligned<float> inverse_scale;
-    Aligned<std::int32_t> start;
-    std::vector<PanelBound> bound;  // one a panel
-    float longest = 0;              // the largest length of all
-
-    CpuRefs(const Rows& refs, int num_threads, const Screen& chosen);
-    const char* path() const override { return screen.name; }
-    bool search(const Rows& queries, const Wanted& wanted, int num_threads, const Tell& tell,
-                Found& found) const override;
-    bool best_pairs(const Rows& queries, const Wanted& wanted, std::int64_t num_pairs, int num_threads,
-                    const Tell& tell, std::vector<QueryPair>& best) const override;
-
-    // The panel from its first_dim on.
-    RefPanel panel(std::int64_t index, std::int64_t first_dim) const {
-        const std::int64_t first = index * screen.num_refs;
-        return {code.data() + first * padded_dims + first_dim * screen.num_refs, inverse_scale.data() + first,
-                start.data() + first, bound[static_cast<std::size_t>(index)].residual};
-    }
-
-   private:
-    void pack_panel(std::int64_t index);
-    Staircase staircase(const Rows& queries, const Wanted& wanted, int num_threads) const;
-    // Every task of the staircase: one answer each, or all into the pool. False if `tell` asked to stop.
-    bool scan(const Rows& queries, const Wanted& wanted, const Staircase& stairs, int num_threads, const Tell& tell,
-              BestPairs* pool, std::vector<Found>& answer) const;
-};
 
 // The highest floor that any task has proven for each query, by position in the staircase. Which task
 // proved it, and when, changes what is screened out but never the answer.
@@ -76,6 +40,7 @@ class CpuScan {
     void exchange_floor(std::int64_t local, const Bar& bar);
     Bar bar() const { return pool_ == nullptr ? Bar{} : pool_->bar(); }
     void make_room(std::int64_t local);
+    void count() const;
 
     const CpuRefs& refs_;
     const Rows& queries_;
@@ -93,6 +58,9 @@ class CpuScan {
     std::vector<QueryBound> bound_;
     std::vector<Reach> reach_;
     TileHits hits_;
+    Counts* counts_;
+    std::int64_t num_screened_ = 0;
+    std::int64_t num_passed_ = 0;
 };
 
 }  // namespace asl::ratio_search

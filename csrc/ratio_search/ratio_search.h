@@ -7,12 +7,14 @@
 // the same bits. Result order: score descending, then reference row ascending.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "../common/threads.h"
+#include "stored_rows.h"
 
 namespace asl::ratio_search {
 
@@ -27,11 +29,19 @@ struct Rows {
     const double* norm = nullptr;      // the predicate's: the same, or another network's
 };
 
+// What a search on the CPU had to do, for those who measure it.
+struct Counts {
+    std::atomic<std::int64_t> screened{0};  // pairs whose codes were multiplied
+    std::atomic<std::int64_t> passed{0};    // pairs that the screen let through
+    std::atomic<std::int64_t> scored{0};    // pairs scored exactly
+};
+
 struct Wanted {
     std::int64_t k = 0;                 // most pairs of a query; 0: no limit
     const double* min_score = nullptr;  // one per query, inclusive; -infinity: none
     const double* tau = nullptr;        // one per query
     Direction direction = Direction::copy;
+    Counts* counts = nullptr;            // added to, where it is given
     const std::int64_t* rank = nullptr;  // one per reference, distinct: breaks ties in place of the row; < 0: not searched
 };
 
@@ -76,9 +86,10 @@ class Refs {
                             const Tell& tell, std::vector<QueryPair>& best) const = 0;
 };
 
-// instructions: one of cpu_paths(), or "" for the best one. ValueError's C++ twin, std::invalid_argument,
-// if this machine can't run it.
-std::unique_ptr<Refs> prepare_cpu(const Rows& refs, int num_threads, const std::string& instructions);
+// codes: null, and they are made from the rows. instructions: one of cpu_paths(), or "" for the best one.
+// ValueError's C++ twin, std::invalid_argument, if this machine can't run it.
+std::unique_ptr<Refs> prepare_cpu(const StoredRows& refs, const StoredCodes* codes, int num_threads,
+                                  const std::string& instructions);
 
 // The chunked scan of the CUDA path with the CPU standing in for the device: for tests.
 std::unique_ptr<Refs> prepare_chunked_on_host(const Rows& refs, std::int64_t chunk_rows, std::int64_t capacity);
@@ -96,6 +107,10 @@ std::unique_ptr<Refs> prepare_cuda(const Rows& refs);
 std::vector<std::string> compiled_paths();
 std::vector<std::string> cpu_paths();
 
-void row_norms(const float* value, std::int64_t num_rows, std::int64_t num_dims, int num_threads, double* norm);
+// sqrt(dot(x, x)) of every row.
+void row_norms(const StoredRows& rows, int num_threads, double* norm);
+
+// The codes that prepare_cpu would make of the rows, row-major in their order.
+void encode_rows(const StoredRows& rows, int num_threads, std::int8_t* code, float* inverse_scale, float* residual);
 
 }  // namespace asl::ratio_search

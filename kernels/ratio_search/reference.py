@@ -42,19 +42,23 @@ def ratio_search(
     *,
     query_norm_Q: NDArray[np.float64],
     ref_norm_N: NDArray[np.float64],
-    k: int,
+    k: int | None,
     tau_Q: NDArray[np.float64],
     min_score: ArrayLike = -np.inf,
     direction: str = "copy",
     rank_N: NDArray[np.int64] | None = None,
 ) -> Found:
-    """ref_row_QK, score_QK, ratio_QK by brute force: score every pair, filter, sort."""
+    """ref_row_QK, score_QK, ratio_QK by brute force: score every pair, filter, sort.
+
+    k=None: all, K is the longest list's length.
+    """
     score_QN = dots(query_QD, ref_ND) / (row_norms(query_QD)[:, None] * row_norms(ref_ND)[None, :])
     ratio_QN = query_norm_Q[:, None] / ref_norm_N[None, :]
     rank_N = np.arange(len(ref_ND)) if rank_N is None else rank_N
     copy_QN = ratio_QN <= tau_Q[:, None]
     keep_QN = {"copy": copy_QN, "original": ~copy_QN, "both": np.ones_like(copy_QN)}[direction]
     keep_QN &= (score_QN >= np.reshape(min_score, (-1, 1))) & (rank_N >= 0)
+    k = int(keep_QN.sum(axis=1).max(initial=0)) if k is None else k
     ref_row_QK = np.full((len(query_QD), k), -1, np.int64)
     score_QK = np.full(ref_row_QK.shape, -np.inf)
     ratio_QK = np.full(ref_row_QK.shape, np.nan)
