@@ -41,9 +41,7 @@ def hard_rows(kind: str, num_rows: int, num_dims: int, rng: np.random.Generator)
 KINDS = ["one huge", "one huge, the same", "constant", "half codes", "ties to 1e-9", "denormal", "normal"]
 
 
-def assert_bits(
-    query_QD: Rows, ref_ND: Rows, k: int | None, min_score: float | None, tau: float = 1.0
-) -> None:
+def assert_bits(query_QD: Rows, ref_ND: Rows, k: int, min_score: float | None, tau: float = 1.0) -> None:
     want = plain.ratio_search(
         query_QD,
         ref_ND,
@@ -94,7 +92,18 @@ def test_queries_of_one_kind_against_references_of_another_lose_nothing(
     score_N = plain.dots(query_QD[:1], ref_ND)[0]
     score_N /= plain.row_norms(query_QD[:1])[0] * plain.row_norms(ref_ND)
     min_score = float(np.sort(score_N)[-k])  # one that a pair meets exactly
-    assert_bits(query_QD, ref_ND, None if ranged else k, min_score if ranged else None, tau=np.inf)
+    assert_bits(query_QD, ref_ND, len(ref_ND) if ranged else k, min_score if ranged else None, tau=np.inf)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_counts_tell_what_was_screened_passed_and_scored(path: str) -> None:
+    rng = np.random.default_rng(2)
+    row_ND = rng.standard_normal((5000, 64)).astype(np.float32)
+    counts: dict[str, int] = {}
+    refs = PreparedRefs(row_ND, num_threads=2, _instructions=path)
+    refs.search(row_ND[:20], k=5, tau=np.inf, _counts=counts)
+    assert 20 * 5000 <= counts["screened"] < 20 * 5100  # whole tiles
+    assert 20 * 5 <= counts["scored"] <= counts["passed"] < counts["screened"] / 10
 
 
 def test_more_dimensions_than_a_dot_of_codes_can_hold_are_refused_by_number() -> None:
