@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -15,11 +13,18 @@ from asl_fast.kernels.cosface_ratio.checks import (
     check_rows,
     check_scale,
 )
-from asl_fast.kernels.cosface_ratio.class_softmax import accumulation_dtype, class_softmax
+from asl_fast.kernels.cosface_ratio.class_softmax import class_softmax
 from asl_fast.kernels.cosface_ratio.norm_ratio import norm_ratio
 from asl_fast.losses.class_step import ClassStep, stepped_class_softmax
 from asl_fast.losses.negatives import sampled_classes
-from asl_fast.losses.ranks import Ranks, gather_labels, gather_rows, join_shards, joined_mean
+from asl_fast.losses.ranks import (
+    Ranks,
+    gather_labels,
+    gather_rows,
+    join_shards,
+    joined_mean,
+    refuse_shard,
+)
 
 
 def divided_loss(
@@ -64,8 +69,7 @@ def divided_loss(
         check_range("pair_index_P2", pair_index_P2, len(feature_BD))
 
     num_rows_W, key = ranks.agree(feature_BD, check)
-    dtype = accumulation_dtype(feature_BD, weight_CD)
-    feature_ND = gather_rows(feature_BD, ranks, num_rows_W, dtype)
+    feature_ND = gather_rows(feature_BD, ranks, num_rows_W)
     label_N = gather_labels(label_B, ranks, num_rows_W)
     own_label_N = torch.where((label_N >= ranks.first) & (label_N < ranks.stop), label_N - ranks.first, -1)
     class_k = None
@@ -82,7 +86,7 @@ def divided_loss(
             part_kD = weight_CD if class_k is None else weight_CD.index_select(0, class_k)
             other_N, target_N, norm_N, _ = class_softmax(feature_ND, part_kD, own_label_N, *softmax)
     except ValueError:
-        ranks.gather(feature_ND.new_full((2, len(feature_ND)), math.nan, dtype=dtype))  # others wait for it
+        refuse_shard(feature_ND, ranks)
         raise
     other_N, target_N = join_shards(other_N, target_N, ranks)
     metric = mean_cross_entropy(other_N, target_N, label_N)

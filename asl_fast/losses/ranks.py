@@ -96,17 +96,20 @@ class Ranks:
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
-def gather_rows(row_BD: Tensor, ranks: Ranks, num_rows_W: list[int], dtype: torch.dtype) -> Tensor:
-    """(N, D) in `dtype`: all ranks' rows in their order. The gradient is summed over the ranks in `dtype`."""
+def gather_rows(row_BD: Tensor, ranks: Ranks, num_rows_W: list[int]) -> Tensor:
+    """(N, D), float32 or wider: all ranks' rows in their order. Gradients are summed in that type."""
     if ranks.group is None:
         return row_BD
-    gathered: Tensor = _GatherRows.apply(row_BD, ranks, num_rows_W, dtype)
+    gathered: Tensor = _GatherRows.apply(row_BD, ranks, num_rows_W)
     return gathered
 
 
 def gather_labels(label_B: Tensor, ranks: Ranks, num_rows_W: list[int]) -> Tensor:
     """int64 (N,): all ranks' labels in their order."""
-    return gather_rows(label_B[:, None], ranks, num_rows_W, torch.int64)[:, 0]
+    if ranks.group is None:
+        return label_B
+    num_sent_W = [len(label_B)] * ranks.world_size
+    return ranks.exchange(label_B.repeat(ranks.world_size)[:, None], num_sent_W, num_rows_W)[:, 0]
 
 
 def join_shards(other_N: Tensor, target_N: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor]:
@@ -119,6 +122,11 @@ def join_shards(other_N: Tensor, target_N: Tensor, ranks: Ranks) -> tuple[Tensor
     return joined
 
 
+def refuse_shard(feature_ND: Tensor, ranks: Ranks) -> None:
+    """Instead of `join_shards`, on a rank whose class weights are refused: the others wait for it."""
+    ranks.gather(feature_ND.new_full((2, len(feature_ND)), torch.nan, dtype=torch.float64))
+
+
 def joined_mean(mean: Tensor, num: Tensor, ranks: Ranks) -> Tensor:
     """The mean over all ranks' items, of whom this rank's `num` have this `mean`; 0 if there are none."""
     joined: Tensor = _JoinedMean.apply(mean, num, ranks)
@@ -127,19 +135,21 @@ def joined_mean(mean: Tensor, num: Tensor, ranks: Ranks) -> Tensor:
 
 class _GatherRows(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, row_BD: Tensor, ranks: Ranks, num_rows_W: list[int], dtype: torch.dtype) -> Tensor:
+    def forward(ctx: Any, row_BD: Tensor, ranks: Ranks, num_rows_W: list[int]) -> Tensor:
         ctx.ranks, ctx.num_rows_W, ctx.dtype = ranks, num_rows_W, row_BD.dtype
         sent_SD = row_BD.repeat(ranks.world_size, 1)
-        return ranks.exchange(sent_SD, [len(row_BD)] * ranks.world_size, num_rows_W).to(dtype)
+        return ranks.exchange(sent_SD, [len(row_BD)] * ranks.world_size, num_rows_W).to(
+            torch.promote_types(row_BD.dtype, torch.float32)
+        )
 
     @staticmethod
-    def backward(ctx: Any, gradient_ND: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, gradient_ND: Tensor) -> tuple[Tensor, None, None]:
         ranks = ctx.ranks
         own = [ctx.num_rows_W[ranks.rank]] * ranks.world_size
         first, *others = ranks.exchange(gradient_ND, ctx.num_rows_W, own).chunk(ranks.world_size)
         for other_BD in others:
             first += other_BD
-        return (first * ranks.row_factor).to(ctx.dtype), None, None, None
+        return (first * ranks.row_factor).to(ctx.dtype), None, None
 
 
 class _JoinShards(torch.autograd.Function):
@@ -147,13 +157,14 @@ class _JoinShards(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, other_N: Tensor, target_N: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor]:
-        told_W2N = ranks.gather(torch.stack([other_N, target_N]))
+        told_W2N = ranks.gather(torch.stack([other_N, target_N]).double())
         for rank, refused in enumerate(told_W2N.isnan().any(2).any(1).tolist()):
             if refused:
                 raise ValueError(f"loss: rank {rank} refused its class weights; its own error says why")
         total_N = told_W2N[:, 0].logsumexp(0)
-        ctx.save_for_backward(torch.where(total_N.isfinite(), (other_N - total_N).exp(), 0.0))
-        return total_N, told_W2N[:, 1].sum(0)
+        share_N = torch.where(total_N.isfinite(), (other_N - total_N).exp(), 0.0)
+        ctx.save_for_backward(share_N.to(other_N.dtype))
+        return total_N.to(other_N.dtype), told_W2N[:, 1].sum(0).to(target_N.dtype)
 
     @staticmethod
     def backward(ctx: Any, other_gradient_N: Tensor, target_gradient_N: Tensor) -> Any:

@@ -1,7 +1,16 @@
 import functools
 
 import pytest
+import torch
 from rank_pool import RankPool
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

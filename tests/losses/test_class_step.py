@@ -14,8 +14,8 @@ PAIRS = {
                              lambda weight: torch.optim.SGD([weight], 0.3)),
     "adam": (lambda: ClassAdam(0.01, weight_decay=0.1, decoupled=False),
              lambda weight: torch.optim.Adam([weight], 0.01, weight_decay=0.1)),
-    "adamw": (lambda: ClassAdam(0.01, betas=(0.8, 0.99), eps=1e-6, weight_decay=0.1),
-              lambda weight: torch.optim.AdamW([weight], 0.01, betas=(0.8, 0.99), eps=1e-6, weight_decay=0.1)),
+    "adamw": (lambda: ClassAdam(0.01, betas=(0.8, 0.9), eps=1e-6, weight_decay=0.1),
+              lambda weight: torch.optim.AdamW([weight], 0.01, (0.8, 0.9), eps=1e-6, weight_decay=0.1)),
 }  # fmt: skip
 NUM_CLASSES, NUM_DIMS, NUM_ROWS = 333, 17, 12
 
