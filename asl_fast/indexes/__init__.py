@@ -13,10 +13,11 @@ from collections.abc import Callable
 
 from numpy.typing import ArrayLike
 
+from asl_fast.indexes.faiss_index import FaissIndex
 from asl_fast.kernels.ratio_search import PreparedRefs
 from asl_fast.records import Candidates, Embeddings
 
-__all__ = ["Index"]
+__all__ = ["FaissIndex", "Index"]
 
 
 class Index:

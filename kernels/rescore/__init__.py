@@ -29,7 +29,7 @@ from asl_fast.kernels.ratio_search import (
     checked_tau,
     checked_threads,
 )
-from asl_fast.kernels.ratio_search.rows import checked_norms, float32_rows, row_norms
+from asl_fast.kernels.ratio_search.rows import checked_norms, float32_rows, row_norms, stored_rows
 from asl_fast.records import Candidates
 
 WHO = "rescore"
@@ -38,8 +38,8 @@ WHO = "rescore"
 class Rescorer:
     """References whose rows can be scored one by one. Nothing is packed: making one costs their norms.
 
-    row_ND is borrowed when it is float32 and C-contiguous: don't write to it afterwards. norm_N
-    replaces the rows' own norms in the predicate and the ratio, never in the score.
+    row_ND is borrowed when it is C-contiguous: don't write to it afterwards. norm_N replaces the rows'
+    own norms in the predicate and the ratio, never in the score.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Rescorer:
         ids: Sequence[str] | None = None,
     ) -> None:
         self.num_threads = checked_threads(num_threads)
-        self.row_ND = float32_rows(row_ND, name)
+        self.row_ND = stored_rows(row_ND, name)
         self.own_norm_N = row_norms(self.row_ND, name, num_threads=self.num_threads, ids=ids)
         num_rows = len(self.row_ND)
         self.norm_N = (

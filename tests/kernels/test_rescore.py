@@ -62,6 +62,19 @@ def test_with_every_row_a_candidate_it_is_the_exact_search(direction: str) -> No
     assert_same(found, (want.ref_row_QK, want.score_QK, want.ratio_QK))
 
 
+@pytest.mark.parametrize("number", [np.float16, np.float64, "bfloat16"])
+def test_rows_of_other_types_are_scored_as_their_float32(number: str | type) -> None:
+    import torch
+
+    rng = np.random.default_rng(2)
+    ref_ND, query_QD = rng.standard_normal((50, 33)), rng.standard_normal((7, 33)).astype(np.float32)
+    rows = torch.from_numpy(ref_ND).bfloat16() if number == "bfloat16" else ref_ND.astype(number)
+    floats_ND = rows.float().numpy() if number == "bfloat16" else rows.astype(np.float32)
+    candidate_QF = rng.integers(-1, 50, (7, 40))
+    want = Rescorer(floats_ND).best(candidate_QF, query_QD)
+    assert_same(Rescorer(rows).best(candidate_QF, query_QD), vars(want).values())
+
+
 def test_a_query_without_a_valid_candidate_gets_an_empty_row() -> None:
     rescorer = Rescorer(np.eye(3, dtype=np.float32))
     found = rescorer.best([[-1, -1], [0, 1]], np.array([[1, 0, 0], [0, 9, 0]], np.float32), k=2)

@@ -30,20 +30,19 @@ from asl_fast.indexes.faiss_index.join import Answer, Join, Progress, Question
 from asl_fast.indexes.faiss_index.kinds import holds_floats, most_training_rows, search_parameters
 from asl_fast.indexes.faiss_index.library import library, threads, words
 from asl_fast.indexes.faiss_index.order import Bucket, NormOrder
-from asl_fast.indexes.faiss_index.recall import Recall, measured_recall
+from asl_fast.indexes.faiss_index.recall import Recall, compared, sampled
 from asl_fast.kernels.ratio_search import (
     DIRECTIONS,
+    PreparedRefs,
     check_mode,
     checked_min_score,
-    checked_norms,
-    checked_rows,
     checked_tau,
-    row_norms,
 )
+from asl_fast.kernels.ratio_search.rows import as_float32, checked_norms, float32_rows, row_norms
 from asl_fast.kernels.rescore import Rescorer
 from asl_fast.records import Candidates, Embeddings
 
-__all__ = ["Answer", "FaissIndex", "Recall", "ShortAnswer", "measured_recall"]
+__all__ = ["Answer", "FaissIndex", "Recall", "ShortAnswer", "files", "library"]
 
 _BLOCK_ROWS = 1 << 16
 _SAMPLED_ROWS = 64
@@ -154,7 +153,7 @@ class FaissIndex:
         if isinstance(queries, Embeddings):
             rows, name, ids = queries.row_ND, queries.name, queries.ids
             query_norms = queries.norm_N if query_norms is None else query_norms
-        query_QD = checked_rows(rows, name)
+        query_QD = float32_rows(rows, name)
         if query_QD.shape[1] != self.num_dims:
             raise ValueError(
                 f"faiss: {name} have {query_QD.shape[1]} columns but the references have {self.num_dims}; "
@@ -178,6 +177,26 @@ class FaissIndex:
         )
         join = Join(self._index, self._order, self._rescorer, question, self._fetch_factor)
         return join.run(self._takes_selectors, progress)
+
+    def recall(
+        self,
+        queries: Embeddings,
+        k: int | None = 10,
+        tau: float = 1.0,
+        min_score: float | None = None,
+        *,
+        direction: str = "copy",
+        sample: int = 100,
+    ) -> Recall:
+        """How much of the exact answer this finds for `sample` of the queries, evenly spaced."""
+        query_S = sampled(len(queries), sample)
+        row_SD, norm_S = queries.row_ND[query_S], queries.norm_N[query_S]
+        found = self.answer(row_SD, k, tau, min_score, direction=direction, query_norms=norm_S)
+        rescorer = self._rescorer
+        exact = PreparedRefs(
+            rescorer.row_ND, norm_N=rescorer.norm_N, num_threads=rescorer.num_threads
+        ).search(row_SD, k=k, tau=tau, min_score=min_score, direction=direction, norm_Q=norm_S)
+        return compared(found.candidates, exact)
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the index to a .faiss file, with the ids and norms of its rows beside it."""
@@ -203,7 +222,8 @@ class FaissIndex:
                     index.add(unit_rows(row_P[first : first + _BLOCK_ROWS]))
             except (RuntimeError, MemoryError) as error:
                 raise InputError(
-                    f"{self._file}: FAISS can't build it of {len(row_P)} x {self.num_dims} rows ({words(error)})"
+                    f"{self._file}: FAISS can't be built of {len(row_P)} x {self.num_dims} rows "
+                    f"({words(error)})"
                 ) from None
         return index
 
@@ -217,8 +237,8 @@ class FaissIndex:
                 library().ParameterSpace().set_index_parameter(self._index, name, value)
             except RuntimeError:
                 raise InputError(
-                    f"{self._file}: {type(self._index).__name__} has no parameter {name}; IVF kinds have nprobe, "
-                    f"HNSW kinds efSearch, and all have {FETCH}"
+                    f"{self._file}: {type(self._index).__name__} has no parameter {name}; IVF kinds have "
+                    f"nprobe, HNSW kinds efSearch, and all have {FETCH}"
                 ) from None
         return fetch_factor
 
@@ -238,8 +258,8 @@ class FaissIndex:
         ):  # fmt: skip
             if mine != theirs:
                 raise InputError(
-                    f"{self._file} has {mine} {what} but {self._name} has {theirs}; the index must be made of "
-                    "these references"
+                    f"{self._file} has {mine} {what} but {self._name} has {theirs}; the index must be made "
+                    "of these references"
                 )
         faiss = library()
         if self._index.metric_type not in (faiss.METRIC_INNER_PRODUCT, faiss.METRIC_L2):
@@ -254,8 +274,8 @@ class FaissIndex:
         missing = [identity for identity in ids if identity not in row_of]
         if missing:
             raise InputError(
-                f"{self._file} holds id {missing[0]!r}, which {self._name} lacks ({len(missing)} of {len(ids)} "
-                "ids); export it again from these references"
+                f"{self._file} holds id {missing[0]!r}, which {self._name} lacks ({len(missing)} of "
+                f"{len(ids)} ids); export it again from these references"
             )
         return np.array([row_of[identity] for identity in ids], np.int64)
 
@@ -269,20 +289,23 @@ class FaissIndex:
             return
         row_S = row_P[place_S]
         unit_SD = _unit(self._rescorer.row_ND[row_S], self._rescorer.own_norm_N[row_S])
-        length_S = np.linalg.norm(held_SD, axis=1)
-        cosine_S = (held_SD * unit_SD).sum(axis=1) / np.maximum(length_S, 1e-30)
-        if np.median(cosine_S) < (0.999 if holds_floats(self._index) else 0.2):
+        with np.errstate(all="ignore"):  # a place that isn't in the index holds anything
+            held_SD = held_SD.astype(np.float64)
+            length_S = np.linalg.norm(held_SD, axis=1)
+            cosine_S = (held_SD * unit_SD).sum(axis=1) / length_S
+        if not np.median(cosine_S) >= (0.999 if holds_floats(self._index) else 0.2):
             raise InputError(
-                f"{self._file}: its rows are not those of {self._name} (row {row_S[0]}: cosine {cosine_S[0]:.2f}); "
-                "they must be the same, in the same order"
+                f"{self._file}: its rows are not those of {self._name} (row {row_S[0]}: cosine "
+                f"{cosine_S[0]:.2f}); they must be the same, in the same order"
             )
         if holds_floats(self._index) and np.abs(length_S - 1).max() > 1e-3:
+            longest = length_S[np.abs(length_S - 1).argmax()]
             raise InputError(
-                f"{self._file}: its rows aren't of length 1 (one is {length_S[np.abs(length_S - 1).argmax()]:.3g}), "
+                f"{self._file}: its rows aren't of length 1 (one is {longest:.3g}), "
                 "so its order isn't that of the cosine; normalise them before adding"
             )
 
 
-def _unit(row_ND: NDArray[np.float32], norm_N: NDArray[np.float64]) -> NDArray[np.float32]:
-    unit_ND: NDArray[np.float32] = (row_ND / norm_N[:, None]).astype(np.float32)
+def _unit(row_ND: NDArray[Any], norm_N: NDArray[np.float64]) -> NDArray[np.float32]:
+    unit_ND: NDArray[np.float32] = (as_float32(row_ND) / norm_N[:, None]).astype(np.float32)
     return unit_ND

@@ -36,7 +36,7 @@ _BLOCK_ROWS = 1 << 16
 
 @dataclass(frozen=True, kw_only=True)
 class Beside:
-    """What stands beside a .faiss that asl_fast wrote: ids and norms of its rows, and the model's fingerprint."""
+    """What stands beside a .faiss that asl_fast wrote: ids and norms of its rows, the model's fingerprint."""
 
     ids: Sequence[str]
     norm_N: NDArray[np.float64]
@@ -88,7 +88,7 @@ def read(path: Path) -> tuple[Any, Beside | None]:
             f"{path}: FAISS can't read it ({words(error)}); it is damaged, or no index of float vectors"
         ) from None
     if beside is not None and len(beside.ids) != index.ntotal:
-        raise InputError(f"{path} holds {index.ntotal} rows but its ids are {len(beside.ids)}; export it again")
+        raise InputError(f"{path} has {index.ntotal} rows but {len(beside.ids)} ids; export it again")
     return index, beside
 
 
@@ -104,8 +104,8 @@ def rows_back(
     index, beside = read(place)
     if not holds_floats(index) and not lossy:
         raise InputError(
-            f"{place} holds codes ({type(index).__name__}), which give back only an approximation of the rows "
-            "that went in; say --lossy if that will do"
+            f"{place} holds codes ({type(index).__name__}), which give back only an approximation of the "
+            "rows that went in; say --lossy if that will do"
         )
     ids = _given_ids(Path(ids_path), index.ntotal) if ids_path is not None else None
     if ids is None:
@@ -133,7 +133,7 @@ def rows_back(
 def _given_ids(path: Path, num_rows: int) -> Sequence[str]:
     ids = path.read_text(encoding="utf-8-sig").splitlines()
     if len(ids) != num_rows:
-        raise InputError(f"{path} has {len(ids)} ids but the index has {num_rows} rows; one a line, one a row")
+        raise InputError(f"{path} has {len(ids)} ids but the index {num_rows} rows; one a line, one a row")
     return ids
 
 
@@ -147,8 +147,8 @@ def _beside(path: Path) -> Beside:
         wanted = {each: sums[each.name] for each in (_ids(path), _norms(path))} | {path: sums[path.name]}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InputError(
-            f'{file} is not of format "{FORMAT}", version {VERSION}, or {path.name} was renamed; export it again, '
-            "or remove it to use the index as a foreign one, rows in the order of the references"
+            f'{file} is not of format "{FORMAT}", version {VERSION}, or {path.name} was renamed; export it '
+            "again, or remove it to use the index as a foreign one, rows in the order of the references"
         ) from None
     for each, wanted_sum in wanted.items():
         if not each.is_file() or _sha256(each) != wanted_sum:
@@ -160,7 +160,7 @@ def _beside(path: Path) -> Beside:
 
 @contextmanager
 def _limited(num_bytes: int) -> Iterator[None]:
-    """No vector that FAISS reads meanwhile is larger than the file: a damaged length doesn't fill the memory."""
+    """FAISS reads no vector larger than the file meanwhile: a damaged length doesn't fill the memory."""
     faiss = library()
     before = faiss.get_deserialization_vector_byte_limit()
     faiss.set_deserialization_vector_byte_limit(max(num_bytes, 1 << 20))

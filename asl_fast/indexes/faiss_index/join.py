@@ -113,7 +113,8 @@ class Join:
         self._short_Q[query_B] = ended_B & ~enough_B & (listed_B < bucket.size) & (found_B < wanted_B)
         done_B = enough_B | ended_B | ((listed_B < fetched) & (found_B >= wanted_B))
         self._keep(query_B[done_B], found, done_B)
-        return query_B[~done_B]
+        left_M: NDArray[np.int64] = query_B[~done_B]
+        return left_M
 
     def _has_enough(
         self, found: Candidates, query_B: NDArray[np.int64], last_B: NDArray[np.float64]
@@ -136,10 +137,13 @@ class Join:
         self, bucket: Bucket, fetched: int, takes_selectors: bool
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """FAISS's scores as cosines and its places, best first; -1 where its list has ended."""
-        selector = self._order.selector(bucket) if takes_selectors and bucket.size < len(self._order) else None
+        is_part = takes_selectors and bucket.size < len(self._order)
+        selector = self._order.selector(bucket) if is_part else None
         params = search_parameters(self._index, selector, fetched, fetched / self._first)
+        unit_BD = self._asked.unit_QD[bucket.query_B]
+        place_BF: NDArray[np.int64]
         score_BF, place_BF = self._index.search(
-            self._asked.unit_QD[bucket.query_B], fetched, **({"params": params} if takes_selectors else {})
+            unit_BD, fetched, **({"params": params} if takes_selectors else {})
         )
         if place_BF.max(initial=-1) >= len(self._order):
             raise InputError(

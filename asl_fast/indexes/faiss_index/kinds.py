@@ -1,4 +1,4 @@
-"""What asl_fast must know of the kinds of FAISS indexes: wrapped or not, exact or not, what a search takes."""
+"""What must be known of kinds of FAISS indexes: wrapped or not, exact or not, what a search takes."""
 
 from __future__ import annotations
 

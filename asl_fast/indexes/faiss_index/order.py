@@ -74,7 +74,7 @@ class NormOrder:
 def buckets(
     query_M: NDArray[np.int64], begin_Q: NDArray[np.int64], end_Q: NDArray[np.int64], most: int
 ) -> Iterator[Bucket]:
-    """Cut these queries into buckets of at most `most` whose ranges are of nearly one length, longest first."""
+    """Cut the queries into buckets of at most `most`, with ranges of nearly one length, longest first."""
     size_M = (end_Q - begin_Q)[query_M]
     order_M = np.argsort(-size_M, kind="stable")
     query_M, size_M = query_M[order_M], size_M[order_M]
