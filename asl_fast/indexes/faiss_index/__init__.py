@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from asl_fast.errors import InputError
 from asl_fast.indexes.faiss_index import files
 from asl_fast.indexes.faiss_index.join import Answer, Join, Progress, Question
-from asl_fast.indexes.faiss_index.kinds import holds_floats, most_training_rows, search_parameters
+from asl_fast.indexes.faiss_index.kinds import holds_floats, most_training_rows, rows_of, search_parameters
 from asl_fast.indexes.faiss_index.library import library, threads, words
 from asl_fast.indexes.faiss_index.order import Bucket, NormOrder
 from asl_fast.indexes.faiss_index.recall import Recall, compared, sampled
@@ -284,7 +284,7 @@ class FaissIndex:
         rows back."""
         place_S = np.unique(np.linspace(0, len(self) - 1, _SAMPLED_ROWS).astype(np.int64))
         try:
-            held_SD = np.concatenate([self._index.reconstruct_n(int(place), 1) for place in place_S])
+            held_SD = np.concatenate([rows_of(self._index, int(place), 1) for place in place_S])
         except RuntimeError:
             return
         row_S = row_P[place_S]

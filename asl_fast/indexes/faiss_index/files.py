@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from asl_fast.errors import InputError
 from asl_fast.files import check_writable, replacing
-from asl_fast.indexes.faiss_index.kinds import holds_floats
+from asl_fast.indexes.faiss_index.kinds import holds_floats, rows_of
 from asl_fast.indexes.faiss_index.library import library, words
 from asl_fast.records import Embeddings
 
@@ -113,7 +113,7 @@ def rows_back(
     for first in range(0, index.ntotal, _BLOCK_ROWS):
         last = min(first + _BLOCK_ROWS, index.ntotal)
         try:
-            row_BD = index.reconstruct_n(first, last - first)
+            row_BD = rows_of(index, first, last - first)
         except RuntimeError as error:
             raise InputError(f"{place}: FAISS can't give back its rows ({words(error)})") from None
         norm_B = None

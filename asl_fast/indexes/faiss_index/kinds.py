@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from asl_fast.indexes.faiss_index.library import library
 
 _HOLD_FLOATS = ("IndexFlat", "IndexIVFFlat", "IndexHNSWFlat", "IndexNSGFlat", "IndexRefineFlat")
@@ -15,6 +18,21 @@ def holds_floats(index: Any) -> bool:
     if isinstance(index, faiss.IndexIDMap):
         return holds_floats(faiss.downcast_index(index.index))
     return isinstance(index, tuple(getattr(faiss, name) for name in _HOLD_FLOATS))
+
+
+def rows_of(index: Any, first: int, count: int) -> NDArray[np.float32]:
+    """So many rows as it holds them. RuntimeError where this kind gives none back.
+
+    FAISS throws inside a parallel loop, which ends the process, where a kind without a reconstruct of its own
+    is asked for many rows; so it is asked for one first, but for IVF, which only knows many.
+    """
+    faiss = library()
+    if isinstance(index, faiss.IndexIDMap):
+        raise RuntimeError("an IDMap gives rows back by its own ids only")
+    if faiss.try_extract_index_ivf(index) is None:
+        index.reconstruct(first)
+    row_BD: NDArray[np.float32] = index.reconstruct_n(first, count)
+    return row_BD
 
 
 def most_training_rows(index: Any) -> int:
