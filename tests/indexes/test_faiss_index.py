@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from asl_fast.errors import InputError
 from asl_fast.indexes import FaissIndex, Index
 from asl_fast.indexes.faiss_index import ShortAnswer, files
+from asl_fast.indexes.recall import measured_recall
 from asl_fast.records import Embeddings
 
 faiss = pytest.importorskip("faiss")
@@ -34,10 +35,22 @@ def embeddings(row_ND: np.ndarray, **more: object) -> Embeddings:
 REFS, QUERIES = rows(2000, 1), rows(50, 2)
 
 
+def short_of(index: FaissIndex) -> list[int]:
+    """Where the index from now on tells how many queries came up short."""
+    told: list[int] = []
+    index._tell_short = told.append
+    return told
+
+
 def assert_exact(found, refs, queries, *args, **how) -> None:
     want = Index(refs, norms=how.pop("norms", None)).search(queries, *args, **how)
     for name in ("ref_row_QK", "score_QK", "ratio_QK"):
         np.testing.assert_array_equal(getattr(found, name), getattr(want, name), err_msg=name)
+
+
+def assert_same_pairs(found, want) -> None:
+    for name, column_M in vars(want).items():
+        np.testing.assert_array_equal(getattr(found, name), column_M, err_msg=name)
 
 
 @settings(max_examples=60, deadline=None)
@@ -61,9 +74,27 @@ def test_flat_is_the_exact_search_bit_for_bit(data: st.DataObject) -> None:
         "direction": data.draw(st.sampled_from(DIRECTIONS)),
         "query_norms": rng.choice(levels, len(queries)),
     }
-    k = data.draw(st.sampled_from([1, 3, 10, 300, None]))
-    found = FaissIndex(refs, "Flat", norms=norms, num_threads=2).search(queries, k, **how)
-    assert_exact(found, refs, queries, k, norms=norms, **how)
+    index, exact = FaissIndex(refs, "Flat", norms=norms, num_threads=2), Index(refs, norms=norms)
+    k = data.draw(st.sampled_from([1, 3, 10, 300]))
+    assert_exact(index.search(queries, k, **how), refs, queries, k, norms=norms, **how)
+    num_pairs = data.draw(st.sampled_from([1, 7, 100, 10_000]))
+    for most in (None, k):
+        assert_same_pairs(
+            index.best_pairs(queries, num_pairs, k=most, **how),
+            exact.best_pairs(queries, num_pairs, k=most, **how),
+        )
+    batches = [list(each.pairs_above(queries, batch_pairs=300, **how)) for each in (index, exact)]
+    assert len(batches[0]) == len(batches[1])
+    for pairs in zip(*batches, strict=True):
+        assert_same_pairs(*pairs)
+
+
+def test_the_best_pairs_of_all_queries_are_found_without_a_score_to_begin_with() -> None:
+    for num_pairs, tau in ((1, 1.0), (30, 1.0), (1000, 0.3), (10**6, 0.3)):
+        assert_same_pairs(
+            FaissIndex(REFS, "Flat").best_pairs(QUERIES, num_pairs, tau),
+            Index(REFS).best_pairs(QUERIES, num_pairs, tau),
+        )
 
 
 @pytest.mark.parametrize("factory", ["IVF16,Flat", "IVF16_HNSW8,Flat", "SQ8"])
@@ -88,21 +119,24 @@ def test_an_index_that_looks_everywhere_is_exact(factory: str, direction: str) -
         ("NSG16,Flat", {"fetch": 20}, 0.9),  # takes no parameters
     ],
 )
-@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("direction", ["copy", "original"])
 def test_what_is_found_is_valid_exactly_scored_and_mostly_all(
     factory: str, params: dict, least: float, direction: str
 ) -> None:
-    index = FaissIndex(REFS, factory, params=params)
-    answer = index.answer(QUERIES, 10, tau=0.9, direction=direction)
-    found = answer.candidates
+    index = FaissIndex(REFS, factory, params=params, num_threads=1)
+    short_of(index)
+    found = index.search(QUERIES, 10, tau=0.9, direction=direction)
     exact = Index(REFS).search(QUERIES, len(REFS), tau=0.9, direction=direction)
     score_of = [dict(zip(*each, strict=True)) for each in zip(exact.ref_row_QK, exact.score_QK, strict=True)]
     for query, (row_K, score_K) in enumerate(zip(found.ref_row_QK, found.score_QK, strict=True)):
         row_K, score_K = row_K[row_K >= 0], score_K[row_K >= 0]
         assert [score_of[query][row] for row in row_K] == score_K.tolist()
         assert (np.diff(score_K) <= 0).all()
-    queries = embeddings(QUERIES)
-    assert index.recall(queries, 10, 0.9, direction=direction, sample=1000).share >= least
+    for k, min_score in ((10, None), (None, 0.3)):
+        recall = measured_recall(
+            index, Index(REFS), embeddings(QUERIES), k=k, tau=0.9, min_score=min_score, direction=direction
+        )
+        assert recall.num_queries == 50 and recall.share >= least, recall
 
 
 def test_ties_at_the_end_of_the_list_go_to_the_smaller_row() -> None:
@@ -115,8 +149,9 @@ def test_a_short_answer_is_never_silent() -> None:
     index = FaissIndex(REFS, "IVF64,Flat", params={"nprobe": 1})
     with pytest.warns(ShortAnswer, match="FAISS's lists ended for 50 queries"):
         index.search(QUERIES, k=500, direction="both")
-    answer = index.answer(QUERIES, k=500, direction="both")
-    assert answer.num_short == 50 and (answer.candidates.ref_row_QK[:, -1] == -1).all()
+    told = short_of(index)
+    found = index.search(QUERIES, k=500, direction="both")
+    assert told == [50] and (found.ref_row_QK[:, -1] == -1).all()
 
 
 def test_fewer_valid_references_than_asked_for_is_no_short_answer() -> None:
@@ -159,7 +194,7 @@ def test_rows_come_back_with_ids_norms_and_fingerprint(tmp_path: Path) -> None:
 
 
 def test_codes_give_rows_back_only_where_that_is_allowed(tmp_path: Path) -> None:
-    FaissIndex(REFS, "PQ12x4").write(tmp_path / "refs.faiss")
+    FaissIndex(REFS, "PQ12x4", num_threads=1).write(tmp_path / "refs.faiss")
     with pytest.raises(InputError, match=r"holds codes .*--lossy"):
         next(files.rows_back(tmp_path / "refs.faiss"))
     (back,) = files.rows_back(tmp_path / "refs.faiss", lossy=True)
@@ -279,5 +314,5 @@ def test_without_faiss_the_way_out_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     import sys
 
     monkeypatch.setitem(sys.modules, "faiss", None)
-    with pytest.raises(InputError, match=r"pip install 'faiss-gpu>=1.15'"):
+    with pytest.raises(InputError, match=r"pip install 'asl-fast\[faiss\]', or 'faiss-gpu>=1.15'"):
         FaissIndex(REFS, "Flat")

@@ -10,14 +10,13 @@ kinds.py     what must be known of kinds of FAISS indexes
 order.py     norm order, buckets of queries, selectors
 join.py      over-fetch, filter and re-score, double
 files.py     .faiss files and what stands beside them
-recall.py    how much of the exact answer was found
 """
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,23 +25,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from asl_fast.errors import InputError
 from asl_fast.indexes.faiss_index import files
-from asl_fast.indexes.faiss_index.join import Answer, Join, Progress, Question
+from asl_fast.indexes.faiss_index.join import Answer, Join, unit
 from asl_fast.indexes.faiss_index.kinds import holds_floats, most_training_rows, rows_of, search_parameters
 from asl_fast.indexes.faiss_index.library import library, threads, words
 from asl_fast.indexes.faiss_index.order import Bucket, NormOrder
-from asl_fast.indexes.faiss_index.recall import Recall, compared, sampled
-from asl_fast.kernels.ratio_search import (
-    DIRECTIONS,
-    PreparedRefs,
-    check_mode,
-    checked_min_score,
-    checked_tau,
-)
-from asl_fast.kernels.ratio_search.rows import as_float32, checked_norms, float32_rows, row_norms
+from asl_fast.indexes.searchable import Searchable
+from asl_fast.kernels.ratio_search import MAX_PAIRS, MAX_REFS, Progress, Question, check_count
 from asl_fast.kernels.rescore import Rescorer
-from asl_fast.records import Candidates, Embeddings
+from asl_fast.records import Candidates, Embeddings, Pairs
 
-__all__ = ["Answer", "FaissIndex", "Recall", "ShortAnswer", "files", "library"]
+__all__ = ["FaissIndex", "ShortAnswer", "files", "library", "short_words"]
 
 _BLOCK_ROWS = 1 << 16
 _SAMPLED_ROWS = 64
@@ -53,7 +45,7 @@ class ShortAnswer(UserWarning):
     """Queries found fewer than asked because FAISS's lists ended."""
 
 
-class FaissIndex:
+class FaissIndex(Searchable):
     """Search through FAISS with Index's arguments and results; what is found is scored exactly.
 
     refs: (N, D) raw rows, or Embeddings. norms: (N,) predicate norms of another network.
@@ -62,6 +54,8 @@ class FaissIndex:
     found by id), or a foreign one of the references' unit rows in their order.
     params: FAISS's search parameters by name (nprobe, efSearch, ...), and "fetch": the length of the first
     list over k (2 where FAISS keeps floats, 10 where it keeps codes).
+    tell_short(number of queries): called when FAISS's lists ended before queries had what was asked for;
+    without it a ShortAnswer is warned of.
     The references' rows are kept as they are, not copied: don't write to them afterwards.
     ValueError or InputError in one line.
     """
@@ -75,6 +69,7 @@ class FaissIndex:
         norms: ArrayLike | None = None,
         params: Mapping[str, float] | None = None,
         num_threads: int | None = None,
+        tell_short: Callable[[int], object] | None = None,
     ) -> None:
         if (factory is None) == (path is None):
             raise ValueError("faiss: give a factory string or the path of a .faiss file, one of the two")
@@ -84,7 +79,8 @@ class FaissIndex:
             rows, norms = refs.row_ND, refs.norm_N if norms is None else norms
             self._ids, self._fingerprint, name = refs.ids, refs.fingerprint, refs.name
         self._rescorer = Rescorer(rows, norm_N=norms, num_threads=num_threads, name=name, ids=self._ids)
-        self._name = name
+        self._name, self._num_threads = name, num_threads
+        self._tell_short = tell_short or _warn_of_short
         if path is None:
             self._factory, self._file = str(factory), f"faiss:{factory}"
             row_P = np.argsort(-self._rescorer.norm_N, kind="stable")
@@ -112,91 +108,42 @@ class FaissIndex:
         """What runs, such as "faiss IndexIVFFlat"."""
         return f"faiss {type(self._index).__name__}"
 
-    def search(
-        self,
-        queries: ArrayLike | Embeddings,
-        k: int | None = 10,
-        tau: ArrayLike = 1.0,
-        min_score: ArrayLike | None = None,
-        *,
-        direction: str = "copy",
-        query_norms: ArrayLike | None = None,
-        progress: Progress | None = None,
-    ) -> Candidates:
-        """As Index.search, as far as FAISS finds it. Warns of a ShortAnswer."""
-        answer = self.answer(
-            queries, k, tau, min_score, direction=direction, query_norms=query_norms, progress=progress
-        )
+    def _nearest(self, question: Question, k: int, progress: Progress | None) -> Candidates:
+        check_count(k, "k", MAX_REFS)
+        return self._answer(question, k, progress).candidates(len(question), k)
+
+    def _best_pairs(
+        self, question: Question, num_pairs: int, k: int | None, progress: Progress | None
+    ) -> Pairs:
+        check_count(num_pairs, "num_pairs", MAX_PAIRS)
+        if k is not None:
+            check_count(k, "k", MAX_REFS)
+            return self._answer(question, k, progress).pairs()[:num_pairs]
+        each = 2 * -(-num_pairs // max(1, len(question)))
+        while not np.isfinite(question.min_score_Q).all():  # until there is a score that enough pairs reach
+            each = min(each, len(self))
+            some = self._join(question, each, None).pairs()[:num_pairs]
+            if each == len(self) or len(question) == 0:
+                return some
+            if len(some) == num_pairs:
+                question = question.above(some.score_M[-1])
+            each *= 4
+        return self._answer(question, None, progress).pairs()[:num_pairs]
+
+    def _answer(self, question: Question, k: int | None, progress: Progress | None) -> Answer:
+        answer = self._join(question, k, progress)
         if answer.num_short:
-            warnings.warn(
-                f"{self._file}: FAISS's lists ended for {answer.num_short} queries before they had what was "
-                "asked for; raise nprobe or efSearch, or search with Index",
-                ShortAnswer,
-                stacklevel=2,
-            )
-        return answer.candidates
+            self._tell_short(answer.num_short)
+        return answer
 
-    def answer(
-        self,
-        queries: ArrayLike | Embeddings,
-        k: int | None = 10,
-        tau: ArrayLike = 1.0,
-        min_score: ArrayLike | None = None,
-        *,
-        direction: str = "copy",
-        query_norms: ArrayLike | None = None,
-        progress: Progress | None = None,
-    ) -> Answer:
-        """As search, with the number of queries that came up short."""
-        rows: Any = queries
-        name, ids = "queries", None
-        if isinstance(queries, Embeddings):
-            rows, name, ids = queries.row_ND, queries.name, queries.ids
-            query_norms = queries.norm_N if query_norms is None else query_norms
-        query_QD = float32_rows(rows, name)
-        if query_QD.shape[1] != self.num_dims:
+    def _join(self, question: Question, k: int | None, progress: Progress | None) -> Answer:
+        if question.num_dims != self.num_dims:
             raise ValueError(
-                f"faiss: {name} have {query_QD.shape[1]} columns but the references have {self.num_dims}; "
-                "embed both with the same model"
+                f"faiss: {question.name} have {question.num_dims} columns but the references have "
+                f"{self.num_dims}; embed both with the same model"
             )
-        check_mode(k, min_score)
-        if direction not in DIRECTIONS:
-            raise ValueError(f"faiss: direction must be one of {', '.join(DIRECTIONS)}, got {direction!r}")
-        own_norm_Q = row_norms(query_QD, name, num_threads=self._rescorer.num_threads, ids=ids)
-        norm_Q = own_norm_Q
-        if query_norms is not None:
-            norm_Q = checked_norms(query_norms, len(query_QD), f"norms of {name}")
-        question = Question(
-            query_QD=query_QD,
-            unit_QD=_unit(query_QD, own_norm_Q),
-            norm_Q=norm_Q,
-            tau_Q=checked_tau(tau, len(query_QD)),
-            min_score_Q=checked_min_score(min_score, len(query_QD)),
-            k=k,
-            direction=direction,
-        )
-        join = Join(self._index, self._order, self._rescorer, question, self._fetch_factor)
+        join = Join(self._index, self._order, self._rescorer, question, k, self._fetch_factor)
         return join.run(self._takes_selectors, progress)
-
-    def recall(
-        self,
-        queries: Embeddings,
-        k: int | None = 10,
-        tau: float = 1.0,
-        min_score: float | None = None,
-        *,
-        direction: str = "copy",
-        sample: int = 100,
-    ) -> Recall:
-        """How much of the exact answer this finds for `sample` of the queries, evenly spaced."""
-        query_S = sampled(len(queries), sample)
-        row_SD, norm_S = queries.row_ND[query_S], queries.norm_N[query_S]
-        found = self.answer(row_SD, k, tau, min_score, direction=direction, query_norms=norm_S)
-        rescorer = self._rescorer
-        exact = PreparedRefs(
-            rescorer.row_ND, norm_N=rescorer.norm_N, num_threads=rescorer.num_threads
-        ).search(row_SD, k=k, tau=tau, min_score=min_score, direction=direction, norm_Q=norm_S)
-        return compared(found.candidates, exact)
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the index to a .faiss file, with the ids and norms of its rows beside it."""
@@ -211,7 +158,7 @@ class FaissIndex:
         rescorer = self._rescorer
 
         def unit_rows(row_B: NDArray[np.int64]) -> NDArray[np.float32]:
-            return _unit(rescorer.row_ND[row_B], rescorer.own_norm_N[row_B])
+            return unit(rescorer.row_ND[row_B], rescorer.own_norm_N[row_B])
 
         with threads(rescorer.num_threads):
             try:
@@ -288,7 +235,7 @@ class FaissIndex:
         except RuntimeError:
             return
         row_S = row_P[place_S]
-        unit_SD = _unit(self._rescorer.row_ND[row_S], self._rescorer.own_norm_N[row_S])
+        unit_SD = unit(self._rescorer.row_ND[row_S], self._rescorer.own_norm_N[row_S])
         with np.errstate(all="ignore"):  # a place that isn't in the index holds anything
             held_SD = held_SD.astype(np.float64)
             length_S = np.linalg.norm(held_SD, axis=1)
@@ -306,6 +253,13 @@ class FaissIndex:
             )
 
 
-def _unit(row_ND: NDArray[Any], norm_N: NDArray[np.float64]) -> NDArray[np.float32]:
-    unit_ND: NDArray[np.float32] = (as_float32(row_ND) / norm_N[:, None]).astype(np.float32)
-    return unit_ND
+def _warn_of_short(num_short: int) -> None:
+    warnings.warn(short_words(num_short), ShortAnswer, stacklevel=6)
+
+
+def short_words(num_short: int) -> str:
+    """What a user must know of queries that came up short."""
+    return (
+        f"FAISS's lists ended for {num_short} queries before they had what was asked for; raise nprobe or "
+        "efSearch, or search exactly"
+    )

@@ -17,7 +17,7 @@ def library() -> Any:
     except ImportError:
         raise InputError(
             "faiss is not installed, and an engine or a file of FAISS needs it; "
-            "pip install 'faiss-gpu>=1.15' (it runs on CPUs too), or use --engine exact"
+            "pip install 'asl-fast[faiss]', or 'faiss-gpu>=1.15' (it runs on CPUs too), or search exactly"
         ) from None
     return faiss
 
