@@ -53,7 +53,7 @@ def assert_same_pairs(found, want) -> None:
         np.testing.assert_array_equal(getattr(found, name), column_M, err_msg=name)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_flat_is_the_exact_search_bit_for_bit(data: st.DataObject) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
