@@ -5,40 +5,11 @@
 #include <vector>
 
 #include "../common/aligned.h"
-#include "norm_order.h"
-#include "screen.h"
+#include "cpu_refs.h"
 #include "shortlist.h"
 #include "staircase.h"
 
 namespace asl::ratio_search {
-
-struct CpuRefs : Refs {
-    Rows rows;
-    const Screen& screen;
-    NormOrder order;
-    std::int64_t num_panels;
-    std::int64_t padded_dims;
-    Aligned<std::int8_t> code;  // num_panels x padded_dims x screen.num_refs
-    Aligned<float> inverse_scale;
-    Aligned<std::int32_t> start;
-    std::vector<PanelBound> bound;  // one a panel
-    float longest = 0;              // the largest length of all
-
-    CpuRefs(const Rows& refs, int num_threads, const Screen& chosen);
-    const char* path() const override { return screen.name; }
-    bool search(const Rows& queries, const Wanted& wanted, int num_threads, const Tell& tell,
-                Found& found) const override;
-
-    // The panel from its first_dim on.
-    RefPanel panel(std::int64_t index, std::int64_t first_dim) const {
-        const std::int64_t first = index * screen.num_refs;
-        return {code.data() + first * padded_dims + first_dim * screen.num_refs, inverse_scale.data() + first,
-                start.data() + first, bound[static_cast<std::size_t>(index)].residual};
-    }
-
-   private:
-    void pack_panel(std::int64_t index);
-};
 
 // The highest floor that any task has proven for each query, by position in the staircase. Which task
 // proved it, and when, changes what is screened out but never the answer.
@@ -46,13 +17,14 @@ using Floors = std::vector<std::atomic<double>>;
 
 class CpuScan {
    public:
+    // pool: takes what is found, if there is one.
     CpuScan(const CpuRefs& refs, const Rows& queries, const Wanted& wanted, const Staircase& stairs, const Block& block,
-            Floors& floors);
+            Floors& floors, BestPairs* pool);
 
     // Every query of the block against panels of references. Returns early when told to stop.
     void run(const Range& ref_panel, Progress& progress);
 
-    // The answers of this stretch, in the order of the block's queries.
+    // The answers of this stretch, in the order of the block's queries; empty lists where a pool took them.
     std::vector<std::vector<Pair>> take();
 
    private:
@@ -64,14 +36,19 @@ class CpuScan {
     std::int64_t panel_bytes() const { return refs_.screen.panel_rows(refs_.screen.num_queries) * refs_.padded_dims; }
     std::int8_t* packed_panel(std::size_t p) { return packed_.data() + static_cast<std::int64_t>(p) * panel_bytes(); }
     std::int32_t* sums(std::size_t p) { return sums_.data() + static_cast<std::int64_t>(p) * kTileDots; }
-    void exchange_floor(std::int64_t local);
+    void exchange_floors();
+    void exchange_floor(std::int64_t local, const Bar& bar);
+    Bar bar() const { return pool_ == nullptr ? Bar{} : pool_->bar(); }
+    void make_room(std::int64_t local);
     void count() const;
 
     const CpuRefs& refs_;
     const Rows& queries_;
+    const Wanted& wanted_;
     const Staircase& stairs_;
     const Block& block_;
     Floors& floors_;
+    BestPairs* pool_;
     Aligned<std::int8_t> packed_;  // the block's codes, panel by panel
     std::int64_t chunk_dims_;
     Aligned<std::int32_t> sums_;   // of each query panel between chunks of dimensions

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "../common/threads.h"
+#include "stored_rows.h"
 
 namespace asl::ratio_search {
 
@@ -36,11 +37,12 @@ struct Counts {
 };
 
 struct Wanted {
-    std::int64_t k = 0;                 // 0: range mode, every pair with score >= min_score
+    std::int64_t k = 0;                 // most pairs of a query; 0: no limit
     const double* min_score = nullptr;  // one per query, inclusive; -infinity: none
     const double* tau = nullptr;        // one per query
     Direction direction = Direction::copy;
-    Counts* counts = nullptr;  // added to, where it is given
+    Counts* counts = nullptr;            // added to, where it is given
+    const std::int64_t* rank = nullptr;  // one per reference, distinct: breaks ties in place of the row; < 0: not searched
 };
 
 struct Pair {
@@ -48,12 +50,24 @@ struct Pair {
     std::int64_t row;  // of the reference, as the caller numbers them
 };
 
-inline bool better(const Pair& a, const Pair& b) {
-    return a.score > b.score || (a.score == b.score && a.row < b.row);
-}
+// The order of an answer. Rows are distinct, so no two pairs of a query are equal.
+struct Better {
+    const std::int64_t* rank = nullptr;
 
-// One list a query, best first, at most k long (range mode: as long as it gets).
+    std::int64_t place(std::int64_t row) const { return rank == nullptr ? row : rank[row]; }
+    bool operator()(const Pair& a, const Pair& b) const {
+        return a.score > b.score || (a.score == b.score && place(a.row) < place(b.row));
+    }
+};
+
+// One list a query, best first, at most k long.
 using Found = std::vector<std::vector<Pair>>;
+
+struct QueryPair {
+    double score;
+    std::int64_t query;
+    std::int64_t row;
+};
 
 // Told the pairs scored so far and in all; false asks to stop.
 using Tell = std::function<bool(std::int64_t done, std::int64_t total)>;
@@ -63,14 +77,19 @@ class Refs {
    public:
     virtual ~Refs() = default;
     virtual const char* path() const = 0;
-    // False if `tell` asked to stop; `found` is then incomplete.
+    // The best k (at least 1) of each query. False if `tell` asked to stop; `found` is then incomplete.
     virtual bool search(const Rows& queries, const Wanted& wanted, int num_threads, const Tell& tell,
                         Found& found) const = 0;
+    // The best num_pairs of all queries together, best first, ties by query, then as Better; of each query
+    // only the best k compete. Takes memory for a few times num_pairs, whatever the rows.
+    virtual bool best_pairs(const Rows& queries, const Wanted& wanted, std::int64_t num_pairs, int num_threads,
+                            const Tell& tell, std::vector<QueryPair>& best) const = 0;
 };
 
-// instructions: one of cpu_paths(), or "" for the best one. ValueError's C++ twin, std::invalid_argument,
-// if this machine can't run it.
-std::unique_ptr<Refs> prepare_cpu(const Rows& refs, int num_threads, const std::string& instructions);
+// codes: null, and they are made from the rows. instructions: one of cpu_paths(), or "" for the best one.
+// ValueError's C++ twin, std::invalid_argument, if this machine can't run it.
+std::unique_ptr<Refs> prepare_cpu(const StoredRows& refs, const StoredCodes* codes, int num_threads,
+                                  const std::string& instructions);
 
 // The chunked scan of the CUDA path with the CPU standing in for the device: for tests.
 std::unique_ptr<Refs> prepare_chunked_on_host(const Rows& refs, std::int64_t chunk_rows, std::int64_t capacity);
@@ -88,6 +107,10 @@ std::unique_ptr<Refs> prepare_cuda(const Rows& refs);
 std::vector<std::string> compiled_paths();
 std::vector<std::string> cpu_paths();
 
-void row_norms(const float* value, std::int64_t num_rows, std::int64_t num_dims, int num_threads, double* norm);
+// sqrt(dot(x, x)) of every row.
+void row_norms(const StoredRows& rows, int num_threads, double* norm);
+
+// The codes that prepare_cpu would make of the rows, row-major in their order.
+void encode_rows(const StoredRows& rows, int num_threads, std::int8_t* code, float* inverse_scale, float* residual);
 
 }  // namespace asl::ratio_search

@@ -27,58 +27,35 @@ const Screen& choose_screen(const std::string& instructions) {
 
 }  // namespace
 
-CpuRefs::CpuRefs(const Rows& refs, int num_threads, const Screen& chosen)
-    : rows(refs),
-      screen(chosen),
-      order(refs),
-      num_panels((refs.num_rows + chosen.num_refs - 1) / chosen.num_refs),
-      padded_dims(chosen.padded(refs.num_dims)),
-      code(num_panels * chosen.num_refs * padded_dims),
-      inverse_scale(num_panels * chosen.num_refs),
-      start(num_panels * chosen.num_refs),
-      bound(at(num_panels)) {
-    constexpr std::int64_t kPanelsPerTask = 64;
-    Progress progress;
-    run_tasks((num_panels + kPanelsPerTask - 1) / kPanelsPerTask, num_threads, progress, nullptr, [&](std::int64_t task) {
-        const std::int64_t end = std::min((task + 1) * kPanelsPerTask, num_panels);
-        for (std::int64_t p = task * kPanelsPerTask; p < end; ++p) pack_panel(p);
-    });
-    for (const PanelBound& each : bound) longest = std::max(longest, each.length);
-}
-
-void CpuRefs::pack_panel(std::int64_t index) {
-    const float* row[kMaxRefs];
-    double norm[kMaxRefs];
-    const std::int64_t first = index * screen.num_refs;
-    const int count = static_cast<int>(std::min<std::int64_t>(screen.num_refs, rows.num_rows - first));
-    for (int i = 0; i < count; ++i) {
-        const std::int64_t r = order.row[at(first + i)];
-        row[i] = rows.value + r * rows.num_dims;
-        norm[i] = rows.row_norm[r];
-    }
-    bound[at(index)] = encode_refs(screen, row, norm, count, rows.num_dims, code.data() + first * padded_dims,
-                                   inverse_scale.data() + first, start.data() + first);
-}
-
-bool CpuRefs::search(const Rows& queries, const Wanted& wanted, int num_threads, const Tell& tell, Found& found) const {
+Staircase CpuRefs::staircase(const Rows& queries, const Wanted& wanted, int num_threads) const {
     const std::int64_t buffer_bytes =
         Shortlist::buffer_size(wanted.k, rows.num_rows) * static_cast<std::int64_t>(sizeof(Hit));
     const Shape shape{screen.num_queries, screen.num_refs,
                       std::min(kBlockBytes / padded_dims, kBufferBytes / buffer_bytes)};
-    const Staircase stairs(valid_ranges(order, queries, wanted), shape, num_threads);
-    std::vector<Found> answer(stairs.task.size());
+    return {valid_ranges(order, queries, wanted), shape, num_threads};
+}
+
+bool CpuRefs::scan(const Rows& queries, const Wanted& wanted, const Staircase& stairs, int num_threads, const Tell& tell,
+                   BestPairs* pool, std::vector<Found>& answer) const {
     Floors floors(stairs.query.size());
     for (std::size_t i = 0; i < floors.size(); ++i) floors[i] = wanted.min_score[stairs.query[i]];
     Progress progress;
+    answer.resize(stairs.task.size());
     const auto told = [&] { return !tell || tell(std::min(progress.done.load(), stairs.num_pairs), stairs.num_pairs); };
     const bool finished =
         run_tasks(static_cast<std::int64_t>(stairs.task.size()), num_threads, progress, told, [&](std::int64_t index) {
             const Task& task = stairs.task[at(index)];
-            CpuScan scan(*this, queries, wanted, stairs, stairs.block[task.block], floors);
+            CpuScan scan(*this, queries, wanted, stairs, stairs.block[task.block], floors, pool);
             scan.run(task.ref_panel, progress);
             if (!progress.stop) answer[at(index)] = scan.take();
         });
-    if (!finished) return false;
+    return finished && (!tell || tell(stairs.num_pairs, stairs.num_pairs));
+}
+
+bool CpuRefs::search(const Rows& queries, const Wanted& wanted, int num_threads, const Tell& tell, Found& found) const {
+    const Staircase stairs = staircase(queries, wanted, num_threads);
+    std::vector<Found> answer;
+    if (!scan(queries, wanted, stairs, num_threads, tell, nullptr, answer)) return false;
     found.assign(at(queries.num_rows), {});
     for (std::size_t t = 0; t < stairs.task.size();) {
         const Block& block = stairs.block[stairs.task[t].block];
@@ -87,15 +64,25 @@ bool CpuRefs::search(const Rows& queries, const Wanted& wanted, int num_threads,
         for (std::int64_t i = 0; i < block.size(); ++i) {
             std::vector<std::vector<Pair>> parts;
             for (std::size_t part = t; part < end; ++part) parts.push_back(std::move(answer[part][at(i)]));
-            found[at(stairs.query[at(block.first() + i)])] = merged(std::move(parts), wanted.k);
+            found[at(stairs.query[at(block.first() + i)])] = merged(std::move(parts), wanted.k, Better{wanted.rank});
         }
         t = end;
     }
-    return !tell || tell(stairs.num_pairs, stairs.num_pairs);
+    return true;
 }
 
-std::unique_ptr<Refs> prepare_cpu(const Rows& refs, int num_threads, const std::string& instructions) {
-    return std::make_unique<CpuRefs>(refs, num_threads, choose_screen(instructions));
+bool CpuRefs::best_pairs(const Rows& queries, const Wanted& wanted, std::int64_t num_pairs, int num_threads,
+                         const Tell& tell, std::vector<QueryPair>& best) const {
+    BestPairs pool(num_pairs, wanted.k, Better{wanted.rank});
+    std::vector<Found> none;
+    if (!scan(queries, wanted, staircase(queries, wanted, num_threads), num_threads, tell, &pool, none)) return false;
+    best = pool.take();
+    return true;
+}
+
+std::unique_ptr<Refs> prepare_cpu(const StoredRows& refs, const StoredCodes* codes, int num_threads,
+                                  const std::string& instructions) {
+    return std::make_unique<CpuRefs>(refs, codes, num_threads, choose_screen(instructions));
 }
 
 std::vector<std::string> compiled_paths() {
@@ -112,16 +99,24 @@ std::vector<std::string> cpu_paths() {
     return names;
 }
 
-void row_norms(const float* value, std::int64_t num_rows, std::int64_t num_dims, int num_threads, double* norm) {
-    constexpr std::int64_t kRowsPerTask = 4096;
+void row_norms(const StoredRows& rows, int num_threads, double* norm) {
     const Screen& screen = choose_screen("");
-    Progress progress;
-    run_tasks((num_rows + kRowsPerTask - 1) / kRowsPerTask, num_threads, progress, nullptr, [&](std::int64_t task) {
-        const std::int64_t end = std::min((task + 1) * kRowsPerTask, num_rows);
-        for (std::int64_t r = task * kRowsPerTask; r < end; ++r) {
-            const float* const row = value + r * num_dims;
-            screen.exact_dots(row, &row, 1, num_dims, &norm[r]);
+    const MappedPages pages(rows.stored(0), rows.extent());
+    read_blocks(rows, pages, num_threads, [&](std::int64_t first, std::int64_t count, const float* block) {
+        for (std::int64_t r = first; r < first + count; ++r, block += rows.num_dims) {
+            screen.exact_dots(block, &block, 1, rows.num_dims, &norm[r]);
             norm[r] = std::sqrt(norm[r]);
+        }
+    });
+}
+
+void encode_rows(const StoredRows& rows, int num_threads, std::int8_t* code, float* inverse_scale, float* residual) {
+    const MappedPages pages(rows.stored(0), rows.extent());
+    read_blocks(rows, pages, num_threads, [&](std::int64_t first, std::int64_t count, const float* block) {
+        for (std::int64_t r = first; r < first + count; ++r, block += rows.num_dims) {
+            const CodedRow coded = encode(block, rows.row_norm[r], rows.num_dims, 127, code + r * rows.num_dims);
+            inverse_scale[r] = coded.inverse_scale;
+            residual[r] = coded.residual;
         }
     });
 }
