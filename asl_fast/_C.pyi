@@ -16,14 +16,29 @@ class Refs:
         norm: NDArray[np.float64],
         tau: NDArray[np.float64],
         k: int,
-        min_score: float,
+        min_score: NDArray[np.float64],
         direction: str,
         num_threads: int,
         progress: Callable[[int, int], object] | None,
+        counts: dict[str, int] | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]: ...
 
 def build_info() -> dict[str, Any]: ...
 def row_norms(rows: NDArray[np.float32], num_threads: int) -> NDArray[np.float64]: ...
+def rescore(
+    candidates: NDArray[np.int64],
+    queries: NDArray[np.float32],
+    query_row_norm: NDArray[np.float64],
+    query_norm: NDArray[np.float64],
+    refs: NDArray[np.float32],
+    ref_row_norm: NDArray[np.float64],
+    ref_norm: NDArray[np.float64],
+    tau: NDArray[np.float64],
+    k: int,
+    min_score: NDArray[np.float64],
+    direction: str,
+    num_threads: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]: ...
 def prepare_cpu(
     rows: NDArray[np.float32],
     row_norm: NDArray[np.float64],

@@ -9,6 +9,7 @@
 
 #include "common/cpu.h"
 #include "ratio_search/ratio_search.h"
+#include "rescore/rescore.h"
 
 namespace py = pybind11;
 namespace rs = asl::ratio_search;
@@ -17,6 +18,7 @@ namespace {
 
 using Floats = py::array_t<float, py::array::c_style>;
 using Doubles = py::array_t<double, py::array::c_style>;
+using Int64s = py::array_t<std::int64_t, py::array::c_style>;
 
 rs::Rows borrow(const Floats& value, const Doubles& row_norm, const Doubles& norm) {
     if (value.ndim() != 2 || row_norm.size() != value.shape(0) || norm.size() != value.shape(0)) {
@@ -25,61 +27,8 @@ rs::Rows borrow(const Floats& value, const Doubles& row_norm, const Doubles& nor
     return {value.data(), value.shape(0), value.shape(1), row_norm.data(), norm.data()};
 }
 
-// Prepared references together with the arrays that they borrow.
-class Refs {
-   public:
-    template <typename Prepare>
-    Refs(Floats value, Doubles row_norm, Doubles norm, const Prepare& prepare)
-        : value_(std::move(value)), row_norm_(std::move(row_norm)), norm_(std::move(norm)) {
-        rows_ = borrow(value_, row_norm_, norm_);
-        const py::gil_scoped_release released;
-        refs_ = prepare(rows_);
-    }
-
-    std::string path() const { return refs_->path(); }
-    py::tuple search(const Floats& value, const Doubles& row_norm, const Doubles& norm, const Doubles& tau, std::int64_t k,
-                     double min_score, const std::string& direction, int num_threads, const py::object& progress) const;
-
-   private:
-    py::tuple as_arrays(const rs::Found& found, const rs::Rows& queries, std::int64_t k) const;
-
-    Floats value_;
-    Doubles row_norm_;
-    Doubles norm_;
-    rs::Rows rows_;
-    std::unique_ptr<rs::Refs> refs_;
-};
-
-rs::Direction direction_named(const std::string& name) {
-    if (name == "copy") return rs::Direction::copy;
-    if (name == "original") return rs::Direction::original;
-    if (name == "both") return rs::Direction::both;
-    throw std::invalid_argument("ratio_search: direction must be copy, original or both, got " + name);
-}
-
-py::tuple Refs::search(const Floats& value, const Doubles& row_norm, const Doubles& norm, const Doubles& tau, std::int64_t k,
-                       double min_score, const std::string& direction, int num_threads, const py::object& progress) const {
-    const rs::Rows queries = borrow(value, row_norm, norm);
-    if (queries.num_dims != rows_.num_dims || tau.size() != queries.num_rows) {
-        throw std::invalid_argument("ratio_search: queries must have the references' width and one tau each");
-    }
-    const rs::Wanted wanted{k, min_score, tau.data(), direction_named(direction)};
-    // Runs in the caller's thread, so that Ctrl-C and an exception of the callback end the search.
-    const rs::Tell tell = [&](std::int64_t done, std::int64_t total) {
-        const py::gil_scoped_acquire acquired;
-        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-        if (!progress.is_none()) progress(done, total);
-        return true;
-    };
-    rs::Found found;
-    {
-        const py::gil_scoped_release released;
-        refs_->search(queries, wanted, num_threads, tell, found);
-    }
-    return as_arrays(found, queries, k);
-}
-
-py::tuple Refs::as_arrays(const rs::Found& found, const rs::Rows& queries, std::int64_t k) const {
+// Row, score and ratio of every pair, (Q, k); with k = 0 as wide as the longest list.
+py::tuple as_arrays(const rs::Found& found, const rs::Rows& queries, const rs::Rows& refs, std::int64_t k) {
     std::int64_t width = k;
     if (k == 0) {
         for (const auto& list : found) width = std::max(width, static_cast<std::int64_t>(list.size()));
@@ -95,10 +44,71 @@ py::tuple Refs::as_arrays(const rs::Found& found, const rs::Rows& queries, std::
         for (const rs::Pair& pair : found[q]) {
             row.mutable_data()[cell] = pair.row;
             score.mutable_data()[cell] = pair.score;
-            ratio.mutable_data()[cell++] = queries.norm[q] / rows_.norm[pair.row];
+            ratio.mutable_data()[cell++] = queries.norm[q] / refs.norm[pair.row];
         }
     }
     return py::make_tuple(row, score, ratio);
+}
+
+// Prepared references together with the arrays that they borrow.
+class Refs {
+   public:
+    template <typename Prepare>
+    Refs(Floats value, Doubles row_norm, Doubles norm, const Prepare& prepare)
+        : value_(std::move(value)), row_norm_(std::move(row_norm)), norm_(std::move(norm)) {
+        rows_ = borrow(value_, row_norm_, norm_);
+        const py::gil_scoped_release released;
+        refs_ = prepare(rows_);
+    }
+
+    std::string path() const { return refs_->path(); }
+    py::tuple search(const Floats& value, const Doubles& row_norm, const Doubles& norm, const Doubles& tau, std::int64_t k,
+                     const Doubles& min_score, const std::string& direction, int num_threads, const py::object& progress,
+                     const py::object& counts) const;
+
+   private:
+    Floats value_;
+    Doubles row_norm_;
+    Doubles norm_;
+    rs::Rows rows_;
+    std::unique_ptr<rs::Refs> refs_;
+};
+
+rs::Direction direction_named(const std::string& name) {
+    if (name == "copy") return rs::Direction::copy;
+    if (name == "original") return rs::Direction::original;
+    if (name == "both") return rs::Direction::both;
+    throw std::invalid_argument("ratio_search: direction must be copy, original or both, got " + name);
+}
+
+py::tuple Refs::search(const Floats& value, const Doubles& row_norm, const Doubles& norm, const Doubles& tau, std::int64_t k,
+                       const Doubles& min_score, const std::string& direction, int num_threads, const py::object& progress,
+                     const py::object& counts) const {
+    const rs::Rows queries = borrow(value, row_norm, norm);
+    if (queries.num_dims != rows_.num_dims || tau.size() != queries.num_rows ||
+        min_score.size() != queries.num_rows) {
+        throw std::invalid_argument("ratio_search: queries must have the references' width, one tau and one min_score each");
+    }
+    rs::Counts done;
+    const rs::Wanted wanted{k, min_score.data(), tau.data(), direction_named(direction), counts.is_none() ? nullptr : &done};
+    // Runs in the caller's thread, so that Ctrl-C and an exception of the callback end the search.
+    const rs::Tell tell = [&](std::int64_t done, std::int64_t total) {
+        const py::gil_scoped_acquire acquired;
+        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+        if (!progress.is_none()) progress(done, total);
+        return true;
+    };
+    rs::Found found;
+    {
+        const py::gil_scoped_release released;
+        refs_->search(queries, wanted, num_threads, tell, found);
+    }
+    if (!counts.is_none()) {
+        counts["screened"] = done.screened.load();
+        counts["passed"] = done.passed.load();
+        counts["scored"] = done.scored.load();
+    }
+    return as_arrays(found, queries, rows_, k);
 }
 
 Doubles row_norms(const Floats& value, int num_threads) {
@@ -108,6 +118,24 @@ Doubles row_norms(const Floats& value, int num_threads) {
     const py::gil_scoped_release released;
     rs::row_norms(value.data(), value.shape(0), value.shape(1), num_threads, out);
     return norm;
+}
+
+py::tuple rescore(const Int64s& candidate, const Floats& query, const Doubles& query_row_norm, const Doubles& query_norm,
+                  const Floats& ref, const Doubles& ref_row_norm, const Doubles& ref_norm, const Doubles& tau,
+                  std::int64_t k, const Doubles& min_score, const std::string& direction, int num_threads) {
+    const rs::Rows queries = borrow(query, query_row_norm, query_norm);
+    const rs::Rows refs = borrow(ref, ref_row_norm, ref_norm);
+    if (queries.num_dims != refs.num_dims || tau.size() != queries.num_rows || min_score.size() != queries.num_rows ||
+        candidate.ndim() != 2 || candidate.shape(0) != queries.num_rows) {
+        throw std::invalid_argument("rescore: queries must have the references' width, one tau, min_score and list each");
+    }
+    const rs::Wanted wanted{k, min_score.data(), tau.data(), direction_named(direction)};
+    rs::Found found;
+    {
+        const py::gil_scoped_release released;
+        found = asl::rescore::rescore(queries, refs, candidate.data(), candidate.shape(1), wanted, num_threads);
+    }
+    return as_arrays(found, queries, refs, k);
 }
 
 Refs prepare_cuda(Floats value, Doubles row_norm, Doubles norm) {
@@ -149,6 +177,10 @@ PYBIND11_MODULE(_C, module) {
     module.doc() = "The compiled part of asl_fast. Typed in _C.pyi; called through asl_fast.kernels.";
     module.def("build_info", &build_info);
     module.def("row_norms", &row_norms, py::arg("rows").noconvert(), py::arg("num_threads"));
+    module.def("rescore", &rescore, py::arg("candidates").noconvert(), py::arg("queries").noconvert(),
+               py::arg("query_row_norm"), py::arg("query_norm"), py::arg("refs").noconvert(), py::arg("ref_row_norm"),
+               py::arg("ref_norm"), py::arg("tau"), py::arg("k"), py::arg("min_score"), py::arg("direction"),
+               py::arg("num_threads"));
     module.def(
         "prepare_cpu",
         [](Floats value, Doubles row_norm, Doubles norm, int num_threads, const std::string& instructions) {
@@ -168,5 +200,5 @@ PYBIND11_MODULE(_C, module) {
     py::class_<Refs>(module, "Refs")
         .def_property_readonly("path", &Refs::path)
         .def("search", &Refs::search, py::arg("queries").noconvert(), py::arg("row_norm"), py::arg("norm"), py::arg("tau"),
-             py::arg("k"), py::arg("min_score"), py::arg("direction"), py::arg("num_threads"), py::arg("progress"));
+             py::arg("k"), py::arg("min_score"), py::arg("direction"), py::arg("num_threads"), py::arg("progress"), py::arg("counts") = py::none());
 }

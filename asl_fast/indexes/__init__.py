@@ -65,7 +65,7 @@ class Index:
         queries: ArrayLike | Embeddings,
         k: int | None = 10,
         tau: ArrayLike = 1.0,
-        min_score: float | None = None,
+        min_score: ArrayLike | None = None,
         *,
         direction: str = "copy",
         query_norms: ArrayLike | None = None,
@@ -74,8 +74,9 @@ class Index:
         """The best k references of each query by cosine, among those that pass the ratio test.
 
         direction: "copy" keeps |query| / |reference| <= tau (the query may be an edited copy), "original"
-        keeps the others, "both" keeps all. tau: one number or one per query.
+        keeps the others, "both" keeps all.
         min_score: only pairs with score >= min_score; with k=None every such pair.
+        tau, min_score: one number or one per query.
         query_norms: (Q,) predicate norms in place of the rows' own, or of the Embeddings'.
         progress(pairs_done, pairs_in_all): called about ten times a second.
         Fewer than k: the rest of the row is -1, score -inf, ratio nan. ValueError on bad input.

@@ -18,9 +18,10 @@ Range shared(const Range& a, const Range& b) {
 // One batch of queries on its way through the references.
 class Batch {
    public:
-    Batch(ChunkDevice& device, const NormOrder& order, const Wanted& wanted, std::vector<Range> range)
+    Batch(ChunkDevice& device, const NormOrder& order, const Wanted& wanted, std::span<const std::int64_t> query,
+          std::vector<Range> range)
         : device_(device), order_(order), range_(std::move(range)) {
-        for (std::size_t i = 0; i < range_.size(); ++i) list_.emplace_back(wanted.k, wanted.min_score, std::span<Hit>());
+        for (const std::int64_t q : query) list_.emplace_back(wanted.k, wanted.min_score[q], std::span<Hit>());
     }
 
     void scan(const Range& chunk) {
@@ -135,7 +136,7 @@ bool chunked_search(ChunkDevice& device, const NormOrder& order, const Rows& que
             part.push_back(range[at(q)]);
             any = {std::min(any.begin, part.back().begin), std::max(any.end, part.back().end)};
         }
-        Batch batch(device, order, wanted, part);
+        Batch batch(device, order, wanted, query, part);
         device.load(queries, query);
         // Thresholds are low at first, so the first chunk is no longer than a buffer.
         std::int64_t length = std::min(device.capacity(), device.chunk_rows());

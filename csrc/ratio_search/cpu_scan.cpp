@@ -1,6 +1,7 @@
 #include "cpu_scan.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace asl::ratio_search {
 namespace {
@@ -67,12 +68,13 @@ CpuScan::CpuScan(const CpuRefs& refs, const Rows& queries, const Wanted& wanted,
       chunk_dims_(even_chunk(refs.padded_dims, refs.screen.dims_step)),
       sums_(chunk_dims_ < refs.padded_dims ? static_cast<std::int64_t>(block.panel.size()) * kTileDots : 0),
       buffer_size_(Shortlist::buffer_size(wanted.k, block.any.size())),
-      buffer_(at(block.size() * buffer_size_)) {
+      buffer_(at(block.size() * buffer_size_)),
+      counts_(wanted.counts) {
     for (std::size_t p = 0; p < block.panel.size(); ++p) pack_panel(p);
     list_.reserve(at(block.size()));
     for (std::int64_t i = 0; i < block.size(); ++i) {
         const auto share = std::span(buffer_).subspan(at(i * buffer_size_), at(buffer_size_));
-        list_.emplace_back(wanted.k, wanted.min_score, share);
+        list_.emplace_back(wanted.k, wanted.min_score[query(i)], share);
         reach_.push_back({});
         exchange_floor(i);
     }
@@ -86,7 +88,9 @@ void CpuScan::run(const Range& ref_panel, Progress& progress) {
         if (r % kPanelsBetweenExchanges == 0) {
             for (std::int64_t i = 0; i < block_.size(); ++i) exchange_floor(i);
         }
-        progress.done += score_panel(r, {r * num_refs, (r + 1) * num_refs});
+        const std::int64_t num_pairs = score_panel(r, {r * num_refs, (r + 1) * num_refs});
+        num_screened_ += num_pairs;
+        progress.done += num_pairs;
     }
     if (refs_.screen.leave != nullptr) refs_.screen.leave();
 }
@@ -97,7 +101,14 @@ std::vector<std::vector<Pair>> CpuScan::take() {
         list_[at(i)].settle(RowScorer(refs_, queries_, query(i)));
         answer.push_back(list_[at(i)].take());
     }
+    if (counts_ != nullptr) count();
     return answer;
+}
+
+void CpuScan::count() const {
+    counts_->screened += num_screened_;
+    counts_->passed += num_passed_;
+    for (const Shortlist& list : list_) counts_->scored += list.num_scored();
 }
 
 std::int64_t CpuScan::query(std::int64_t local) const { return stairs_.query[at(block_.first() + local)]; }
@@ -156,6 +167,7 @@ void CpuScan::collect(const QueryPanel& panel, const RefPanel& refs, const Range
         std::uint32_t hit = hits_.hit[i];
         if (masked) hit &= allowed(stairs_.range[at(panel.first + i)], tile);
         if (hit == 0) continue;
+        num_passed_ += std::popcount(hit);
         const std::int64_t local = panel.first - block_.first() + i;
         Shortlist& list = list_[at(local)];
         if (!list.has_room(tile.size())) {

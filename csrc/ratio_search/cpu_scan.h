@@ -65,6 +65,7 @@ class CpuScan {
     std::int8_t* packed_panel(std::size_t p) { return packed_.data() + static_cast<std::int64_t>(p) * panel_bytes(); }
     std::int32_t* sums(std::size_t p) { return sums_.data() + static_cast<std::int64_t>(p) * kTileDots; }
     void exchange_floor(std::int64_t local);
+    void count() const;
 
     const CpuRefs& refs_;
     const Rows& queries_;
@@ -80,6 +81,9 @@ class CpuScan {
     std::vector<QueryBound> bound_;
     std::vector<Reach> reach_;
     TileHits hits_;
+    Counts* counts_;
+    std::int64_t num_screened_ = 0;
+    std::int64_t num_passed_ = 0;
 };
 
 }  // namespace asl::ratio_search

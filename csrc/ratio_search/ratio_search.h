@@ -7,8 +7,8 @@
 // the same bits. Result order: score descending, then reference row ascending.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,11 +28,19 @@ struct Rows {
     const double* norm = nullptr;      // the predicate's: the same, or another network's
 };
 
+// What a search on the CPU had to do, for those who measure it.
+struct Counts {
+    std::atomic<std::int64_t> screened{0};  // pairs whose codes were multiplied
+    std::atomic<std::int64_t> passed{0};    // pairs that the screen let through
+    std::atomic<std::int64_t> scored{0};    // pairs scored exactly
+};
+
 struct Wanted {
-    std::int64_t k = 0;         // 0: range mode, every pair with score >= min_score
-    double min_score = -std::numeric_limits<double>::infinity();  // inclusive
-    const double* tau = nullptr;  // one per query
+    std::int64_t k = 0;                 // 0: range mode, every pair with score >= min_score
+    const double* min_score = nullptr;  // one per query, inclusive; -infinity: none
+    const double* tau = nullptr;        // one per query
     Direction direction = Direction::copy;
+    Counts* counts = nullptr;  // added to, where it is given
 };
 
 struct Pair {

@@ -68,7 +68,7 @@ bool CpuRefs::search(const Rows& queries, const Wanted& wanted, int num_threads,
     const Staircase stairs(valid_ranges(order, queries, wanted), shape, num_threads);
     std::vector<Found> answer(stairs.task.size());
     Floors floors(stairs.query.size());
-    for (std::atomic<double>& floor : floors) floor = wanted.min_score;
+    for (std::size_t i = 0; i < floors.size(); ++i) floors[i] = wanted.min_score[stairs.query[i]];
     Progress progress;
     const auto told = [&] { return !tell || tell(std::min(progress.done.load(), stairs.num_pairs), stairs.num_pairs); };
     const bool finished =

@@ -74,6 +74,7 @@ void Shortlist::settle(const Scorer& scorer) {
 }
 
 void Shortlist::merge(std::span<const Pair> pairs) {
+    num_scored_ += static_cast<std::int64_t>(pairs.size());
     for (const Pair& pair : pairs) {
         if (pair.score >= min_score_) settled_.push_back(pair);
     }

@@ -54,6 +54,9 @@ class Shortlist {
     // Raise the floor as if these pairs had been merged, without keeping them.
     void learn(std::span<const Pair> pairs);
 
+    // Pairs merged so far.
+    std::int64_t num_scored() const { return num_scored_; }
+
     // The answer, best first. Every hit must have been settled.
     std::vector<Pair> take();
 
@@ -67,6 +70,7 @@ class Shortlist {
     std::span<Hit> buffer_;
     std::int64_t num_hits_ = 0;
     double floor_;
+    std::int64_t num_scored_ = 0;
     std::vector<Pair> settled_;  // at most k, in no order
 };
 

@@ -96,18 +96,19 @@ class PreparedRefs:
         *,
         k: int | None = 10,
         tau: ArrayLike = 1.0,
-        min_score: float | None = None,
+        min_score: ArrayLike | None = None,
         direction: str = "copy",
         norm_Q: ArrayLike | None = None,
         num_threads: int | None = None,
         progress: Progress | None = None,
         name: str = "queries",
         ids: Sequence[str] | None = None,
+        _counts: dict[str, int] | None = None,
     ) -> Candidates:
         """The best k of each query, or with k=None every pair with score >= min_score (inclusive).
 
-        tau: one number or one per query, above 0.  progress(pairs_done, pairs_in_all) is called about
-        ten times a second; an exception in it, or Ctrl-C, ends the search.
+        tau (above 0), min_score: one number or one per query.  progress(pairs_done, pairs_in_all) is called
+        about ten times a second; an exception in it, or Ctrl-C, ends the search.
         ValueError names the argument that breaks a rule.
         """
         query_QD = checked_rows(query_QD, name)
@@ -116,7 +117,7 @@ class PreparedRefs:
                 f"{WHO}: {name} have {query_QD.shape[1]} columns but the references have {self.num_dims}; "
                 "embed both with the same model"
             )
-        floor = _checked_mode(k, min_score)
+        check_mode(k, min_score)
         if direction not in DIRECTIONS:
             raise ValueError(f"{WHO}: direction must be one of {', '.join(DIRECTIONS)}, got {direction!r}")
         threads = self.num_threads if num_threads is None else checked_threads(num_threads)
@@ -126,12 +127,13 @@ class PreparedRefs:
             query_QD,
             own_norm_Q,
             norm_Q,
-            _checked_tau(tau, len(query_QD)),
+            checked_tau(tau, len(query_QD)),
             0 if k is None else int(k),
-            floor,
+            checked_min_score(min_score, len(query_QD)),
             direction,
             threads,
             progress,
+            _counts,
         )
         return Candidates(ref_row_QK=ref_row_QK, score_QK=score_QK, ratio_QK=ratio_QK)
 
@@ -203,8 +205,7 @@ def check_cuda() -> None:
         )
 
 
-def _checked_mode(k: int | None, min_score: float | None) -> float:
-    """The lowest score wanted, -inf if there is none."""
+def check_mode(k: int | None, min_score: ArrayLike | None) -> None:
     if k is None and min_score is None:
         raise ValueError(
             f"{WHO}: k is None, which asks for every pair above a score, but min_score is None too; "
@@ -214,21 +215,30 @@ def _checked_mode(k: int | None, min_score: float | None) -> float:
         raise ValueError(
             f"{WHO}: k must be a whole number from 1, or None for every pair above min_score, got {k!r}"
         )
-    if min_score is not None and np.isnan(min_score):
-        raise ValueError(
-            f"{WHO}: min_score must be a number, got {min_score}; give a cosine from -1 to 1, or None"
-        )
-    return -np.inf if min_score is None else float(min_score)
 
 
-def _checked_tau(tau: ArrayLike, num_queries: int) -> NDArray[np.float64]:
-    tau_Q = np.asarray(tau, dtype=np.float64)
-    if tau_Q.ndim != 0 and tau_Q.shape != (num_queries,):
+def checked_min_score(min_score: ArrayLike | None, num_queries: int) -> NDArray[np.float64]:
+    """The lowest score wanted of each query, -inf where there is none."""
+    min_score_Q = _one_per_query(-np.inf if min_score is None else min_score, num_queries, "min_score")
+    if (bad_Q := np.isnan(min_score_Q)).any():
         raise ValueError(
-            f"{WHO}: tau must be one number or one per query, shape ({num_queries},), got {tau_Q.shape}"
+            f"{WHO}: min_score must be a number, got {min_score_Q[bad_Q][0]}; "
+            "give a cosine from -1 to 1, or None"
         )
-    bad = ~(tau_Q > 0)
-    if bad.any():
-        worst = tau_Q[bad][0] if tau_Q.ndim else tau_Q
-        raise ValueError(f"{WHO}: tau must be above 0, got {worst}; 1 is the paper's value")
-    return np.ascontiguousarray(np.broadcast_to(tau_Q, (num_queries,)))
+    return min_score_Q
+
+
+def checked_tau(tau: ArrayLike, num_queries: int) -> NDArray[np.float64]:
+    tau_Q = _one_per_query(tau, num_queries, "tau")
+    if (bad_Q := ~(tau_Q > 0)).any():
+        raise ValueError(f"{WHO}: tau must be above 0, got {tau_Q[bad_Q][0]}; 1 is the paper's value")
+    return tau_Q
+
+
+def _one_per_query(given: ArrayLike, num_queries: int, name: str) -> NDArray[np.float64]:
+    value = np.asarray(given, dtype=np.float64)
+    if value.ndim != 0 and value.shape != (num_queries,):
+        raise ValueError(
+            f"{WHO}: {name} must be one number or one per query, shape ({num_queries},), got {value.shape}"
+        )
+    return np.ascontiguousarray(np.broadcast_to(value, (num_queries,)))

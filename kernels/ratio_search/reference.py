@@ -8,7 +8,7 @@ eight lanes, lane j adds the products of dimensions j, j + 8, ... in turn, then
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Found = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
 
@@ -43,7 +43,7 @@ def ratio_search(
     ref_norm_N: NDArray[np.float64],
     k: int | None,
     tau_Q: NDArray[np.float64],
-    min_score: float = -np.inf,
+    min_score: ArrayLike = -np.inf,
     direction: str = "copy",
 ) -> Found:
     """ref_row_QK, score_QK, ratio_QK by brute force: score every pair, filter, sort."""
@@ -51,7 +51,7 @@ def ratio_search(
     ratio_QN = query_norm_Q[:, None] / ref_norm_N[None, :]
     copy_QN = ratio_QN <= tau_Q[:, None]
     keep_QN = {"copy": copy_QN, "original": ~copy_QN, "both": np.ones_like(copy_QN)}[direction]
-    keep_QN &= score_QN >= min_score
+    keep_QN &= score_QN >= np.reshape(min_score, (-1, 1))
     width = int(keep_QN.sum(axis=1).max(initial=0)) if k is None else k
     ref_row_QK = np.full((len(query_QD), width), -1, np.int64)
     score_QK = np.full(ref_row_QK.shape, -np.inf)

@@ -29,7 +29,7 @@ class Case:
     ref_norm_N: NDArray[np.float64]
     k: int | None
     tau_Q: NDArray[np.float64]
-    min_score: float | None
+    min_score: float | NDArray[np.float64] | None  # one number or one per query
     direction: str
 
     def expected(self) -> plain.Found:
@@ -60,14 +60,16 @@ class Case:
     def found_in_chunks(self, chunk_rows: int, capacity: int) -> plain.Found:
         ref_norm_N, query_norm_Q = plain.row_norms(self.ref_ND), plain.row_norms(self.query_QD)
         refs = _C.prepare_chunked_on_host(self.ref_ND, ref_norm_N, self.ref_norm_N, chunk_rows, capacity)
-        floor = -np.inf if self.min_score is None else self.min_score
+        floor_Q = np.full(len(self.query_QD), -np.inf)
+        if self.min_score is not None:
+            floor_Q[:] = self.min_score
         return refs.search(
             self.query_QD,
             query_norm_Q,
             self.query_norm_Q,
             self.tau_Q,
             self.k or 0,
-            floor,
+            floor_Q,
             self.direction,
             1,
             None,
@@ -137,11 +139,11 @@ def cases(draw: st.DrawFn) -> Case:
         "infinite": np.full(num_queries, np.inf),
     }[tau]
     k = draw(st.sampled_from([None, 1, 2, 10, 100, 1000]))
-    min_score = draw(st.sampled_from([None, -1.0, 0.0, 0.3, "a score"]))
-    if min_score == "a score":
-        score_N = plain.dots(query_QD[:1], ref_ND)[0]
-        score_N /= plain.row_norms(query_QD[:1])[0] * plain.row_norms(ref_ND)
-        min_score = float(rng.choice(score_N))
+    min_score = draw(st.sampled_from([None, -1.0, 0.0, 0.3, "scores"]))
+    if min_score == "scores":  # each query's own, met exactly by a pair
+        score_QN = plain.dots(query_QD, ref_ND)
+        score_QN /= plain.row_norms(query_QD)[:, None] * plain.row_norms(ref_ND)
+        min_score = rng.choice(score_QN, axis=1)
     if k is None and min_score is None:
         min_score = 0.1
     return Case(
@@ -335,6 +337,10 @@ ROWS = np.ones((3, 2), np.float32)
         ({"k": 2.5}, "k must be a whole number from 1"),
         ({"k": None}, "min_score is None too; give min_score, or k"),
         ({"min_score": np.nan}, "min_score must be a number, got nan"),
+        (
+            {"min_score": [0.5, 0.5]},
+            r"min_score must be one number or one per query, .* got \(2,\)",
+        ),
         ({"tau": 0.0}, "tau must be above 0, got 0.0"),
         ({"tau": np.nan}, "tau must be above 0, got nan"),
         ({"tau": [1.0, 1.0]}, r"tau must be one number or one per query, shape \(1,\), got \(2,\)"),

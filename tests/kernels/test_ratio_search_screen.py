@@ -97,6 +97,17 @@ def test_queries_of_one_kind_against_references_of_another_lose_nothing(
     assert_bits(query_QD, ref_ND, None if ranged else k, min_score if ranged else None, tau=np.inf)
 
 
+@pytest.mark.parametrize("path", PATHS)
+def test_counts_tell_what_was_screened_passed_and_scored(path: str) -> None:
+    rng = np.random.default_rng(2)
+    row_ND = rng.standard_normal((5000, 64)).astype(np.float32)
+    counts: dict[str, int] = {}
+    refs = PreparedRefs(row_ND, num_threads=2, _instructions=path)
+    refs.search(row_ND[:20], k=5, tau=np.inf, _counts=counts)
+    assert 20 * 5000 <= counts["screened"] < 20 * 5100  # whole tiles
+    assert 20 * 5 <= counts["scored"] <= counts["passed"] < counts["screened"] / 10
+
+
 def test_more_dimensions_than_a_dot_of_codes_can_hold_are_refused_by_number() -> None:
     with pytest.raises(ValueError, match=f"references have {MAX_DIMS + 1} columns, more than {MAX_DIMS}"):
         PreparedRefs(np.ones((1, MAX_DIMS + 1), np.float32))

@@ -78,7 +78,7 @@ std::vector<Pair> brute_force(const Owned& queries, std::int64_t q, const Owned&
         const bool copy = queries.rows().norm[q] / refs.rows().norm[r] <= wanted.tau[q];
         const bool valid = wanted.direction == Direction::both || copy == (wanted.direction == Direction::copy);
         const Pair pair{exact_score(queries, q, refs, r), r};
-        if (valid && pair.score >= wanted.min_score) pairs.push_back(pair);
+        if (valid && pair.score >= wanted.min_score[q]) pairs.push_back(pair);
     }
     std::sort(pairs.begin(), pairs.end(), better);
     const std::size_t k = static_cast<std::size_t>(wanted.k);
@@ -99,8 +99,9 @@ void every_path_equals_the_brute_force() {
         const Owned refs = make_rows(trial % kNumKinds, pick({1, 33, 500, 900, 900}), num_dims, random);
         const Owned queries = make_rows(trial % kNumKinds, pick({1, 6, 15, 30}), num_dims, random);
         const std::vector<double> tau(queries.norm.size(), trial % 3 == 0 ? 0.7 : 1.0);
-        Wanted wanted{pick({0, 1, 10, 600}), -2.0, tau.data(), static_cast<Direction>(trial % 3)};
-        if (trial % 4 == 0) wanted.min_score = 0.05;
+        std::vector<double> min_score(queries.norm.size(), -2.0);
+        for (std::size_t q = trial % 4; q < min_score.size(); q += 2) min_score[q] = 0.05;
+        const Wanted wanted{pick({0, 1, 10, 600}), min_score.data(), tau.data(), static_cast<Direction>(trial % 3)};
         const auto agrees = [&](const Refs& prepared, int num_threads) {
             Found found;
             CHECK(prepared.search(queries.rows(), wanted, num_threads, nullptr, found));
@@ -268,10 +269,10 @@ void shortlist_is_right_when_the_screen_errs_as_much_as_it_may() {
 void a_stopped_search_says_so_and_an_exception_of_a_task_arrives() {
     std::mt19937 random(4);
     const Owned refs = make_rows(kNormal, 20000, 64, random);
-    const std::vector<double> tau(refs.norm.size(), 10.0);
+    const std::vector<double> tau(refs.norm.size(), 10.0), min_score(refs.norm.size(), -2.0);
     Found found;
     const auto prepared = prepare_cpu(refs.rows(), 2, "plain");
-    CHECK(!prepared->search(refs.rows(), {10, -2.0, tau.data(), Direction::copy}, 2,
+    CHECK(!prepared->search(refs.rows(), {10, min_score.data(), tau.data(), Direction::copy}, 2,
                             [](std::int64_t, std::int64_t) { return false; }, found));
     asl::Progress progress;
     bool arrived = false;

@@ -26,13 +26,13 @@ _MAX_FETCHED_DEAD = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A search's arguments; tau_Q: (Q,)."""
+    """A search's arguments; tau_Q, min_score_Q: (Q,)."""
 
     query_QD: NDArray[np.float32] | ArrayLike
     norm_Q: NDArray[np.float64] | None
     tau_Q: NDArray[np.float64]
     k: int | None
-    min_score: float | None
+    min_score_Q: NDArray[np.float64] | None
     direction: str
 
     def only(self, query: int, min_score: float) -> Asked:
@@ -43,30 +43,40 @@ class Asked:
             norm_Q=None if self.norm_Q is None else self.norm_Q[row],
             tau_Q=self.tau_Q[row],
             k=None,
-            min_score=min_score,
+            min_score_Q=np.array([min_score]),
             direction=self.direction,
         )
 
     def run(self, index: Index, k: int | None, progress: Progress | None = None) -> Candidates:
         return index.search(
-            self.query_QD, k, self.tau_Q, self.min_score,
+            self.query_QD, k, self.tau_Q, self.min_score_Q,
             direction=self.direction, query_norms=self.norm_Q, progress=progress,
         )  # fmt: skip
 
 
 def asked(
     queries: ArrayLike | Embeddings, query_norms: ArrayLike | None, k: int | None, tau: ArrayLike,
-    min_score: float | None, direction: str,
+    min_score: ArrayLike | None, direction: str,
 ) -> Asked:  # fmt: skip
     """The arguments of `Snapshot.search` in one piece. The engine checks them."""
     rows: ArrayLike = queries.row_ND if isinstance(queries, Embeddings) else queries
     if isinstance(queries, Embeddings) and query_norms is None:
         query_norms = queries.norm_N
-    tau_Q = np.asarray(tau, np.float64)
-    if tau_Q.ndim == 0:
-        tau_Q = np.full(len(np.asarray(rows)), float(tau_Q))
+    num_queries = len(np.asarray(rows))
     norm_Q = None if query_norms is None else np.asarray(query_norms, np.float64)
-    return Asked(query_QD=rows, norm_Q=norm_Q, tau_Q=tau_Q, k=k, min_score=min_score, direction=direction)
+    return Asked(
+        query_QD=rows,
+        norm_Q=norm_Q,
+        tau_Q=_one_per_query(tau, num_queries),
+        k=k,
+        min_score_Q=None if min_score is None else _one_per_query(min_score, num_queries),
+        direction=direction,
+    )
+
+
+def _one_per_query(given: ArrayLike, num_queries: int) -> NDArray[np.float64]:
+    value = np.asarray(given, np.float64)
+    return np.full(num_queries, float(value)) if value.ndim == 0 else value
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -131,7 +131,7 @@ class Snapshot:
         queries: ArrayLike | Embeddings,
         k: int | None = 10,
         tau: ArrayLike = 1.0,
-        min_score: float | None = None,
+        min_score: ArrayLike | None = None,
         *,
         direction: str = "copy",
         query_norms: ArrayLike | None = None,
