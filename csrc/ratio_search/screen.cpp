@@ -25,7 +25,7 @@ PanelBound encode_refs(const Screen& screen, const float* const* row, const doub
     std::fill_n(start, screen.num_refs, 0);
     PanelBound bound;
     for (int i = 0; i < count; ++i) {
-        const CodedRow coded = encode(row[i], row_norm[i], num_dims, screen.max_ref_code, line.data());
+        const CodedRow coded = encode(row[i], row_norm[i], num_dims, 127, line.data());
         inverse_scale[i] = coded.inverse_scale;
         start[i] = -screen.query_offset * coded.sum;
         bound.length = std::max(bound.length, coded.length);

@@ -56,7 +56,6 @@ struct Screen {
     int num_refs;      // columns of a reference panel
     int dims_step;     // dimensions are padded with zeros to a multiple of this
     int max_query_code;
-    int max_ref_code;
     int query_offset;
     bool row_major;    // query panels then hold a multiple of 16 rows, the surplus ones zeros
     Tile tile[kMaxQueries + 1];  // tile[m]: for a query panel of m rows

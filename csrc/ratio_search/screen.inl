@@ -1,6 +1,6 @@
 // One source for every instruction set with a register tile. The including file defines, in an unnamed
 // namespace, `Vec` (a register of 32-bit integers) with kWidth, load, store, broadcast of four codes, dot
-// of kSteps times four dimensions, and a mask of lanes that reach what is needed, and kQueries x kRefRegisters, the tile held in registers.
+// and a mask of lanes that reach what is needed, and kQueries x kRefRegisters, the tile held in registers.
 
 #include "exact_dots.inl"
 
@@ -8,7 +8,6 @@ namespace asl::ratio_search {
 namespace {
 
 constexpr int kRefs = kRefRegisters * Vec::kWidth;
-constexpr int kSteps = Vec::kSteps;
 static_assert(kQueries <= kMaxQueries && kRefs <= kMaxRefs);
 
 template <int kRows>
@@ -33,23 +32,18 @@ bool score_tile(const std::int8_t* queries, const RefPanel& refs, std::int64_t n
         for (int j = 0; j < kRefRegisters; ++j) sum[i][j] = Vec::load(start + i * stride + j * Vec::kWidth);
     }
     const std::int8_t* code = refs.code;
-    for (std::int64_t d = 0; d < num_dims; d += 4 * kSteps) {
-        Vec ref[kRefRegisters][kSteps];
+    for (std::int64_t d = 0; d < num_dims; d += 4) {
+        Vec ref[kRefRegisters];
 #pragma GCC unroll 2
-        for (int j = 0; j < kRefRegisters; ++j) {
-#pragma GCC unroll 2
-            for (int s = 0; s < kSteps; ++s) ref[j][s] = Vec::load(code + 4 * (s * kRefs + j * Vec::kWidth));
-        }
+        for (int j = 0; j < kRefRegisters; ++j) ref[j] = Vec::load(code + j * Vec::kWidth * 4);
 #pragma GCC unroll 14
         for (int i = 0; i < kRows; ++i) {
-            Vec query[kSteps];
-#pragma GCC unroll 2
-            for (int s = 0; s < kSteps; ++s) query[s] = Vec::broadcast(queries + 4 * (s * kRows + i));
+            const Vec query = Vec::broadcast(queries + 4 * i);
 #pragma GCC unroll 2
             for (int j = 0; j < kRefRegisters; ++j) sum[i][j] = Vec::dot(sum[i][j], query, ref[j]);
         }
-        queries += 4 * kSteps * kRows;
-        code += 4 * kSteps * kRefs;
+        queries += 4 * kRows;
+        code += 4 * kRefs;
     }
     if (chunk == Chunk::first || chunk == Chunk::middle) {
         store_tile<kRows>(sum, carried);
@@ -83,8 +77,8 @@ constexpr void fill_tiles(Tile (&tile)[kMaxQueries + 1]) {
 }
 
 constexpr Screen make_screen(const char* name, bool (*runs_here)(const CpuFeatures&), int max_query_code,
-                             int max_ref_code, int query_offset) {
-    Screen screen{name, runs_here, kQueries, kRefs, 4 * kSteps, max_query_code, max_ref_code, query_offset, false, {}, &exact_dots, nullptr, nullptr};
+                             int query_offset) {
+    Screen screen{name, runs_here, kQueries, kRefs, 4, max_query_code, query_offset, false, {}, &exact_dots, nullptr, nullptr};
     fill_tiles<kQueries>(screen.tile);
     return screen;
 }

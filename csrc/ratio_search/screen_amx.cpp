@@ -115,7 +115,7 @@ constexpr void fill_tiles(Tile (&tile)[kMaxQueries + 1]) {
 
 constexpr Screen make_screen() {
     const auto runs_here = [](const CpuFeatures& cpu) { return cpu.amxint8 && cpu.avx512f; };
-    Screen screen{"amx", runs_here, kQueries, kRefs, 64, 127, 127, 0, true, {}, &exact_dots, &enter, &leave};
+    Screen screen{"amx", runs_here, kQueries, kRefs, 64, 127, 0, true, {}, &exact_dots, &enter, &leave};
     fill_tiles<kQueries>(screen.tile);
     return screen;
 }

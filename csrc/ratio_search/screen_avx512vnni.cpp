@@ -14,7 +14,6 @@ inline __m512 as_floats(__m512i whole) {
 
 struct Vec {
     static constexpr int kWidth = 16;
-    static constexpr int kSteps = 1;
     __m512i lanes;
 
     static Vec load(const void* at) { return {_mm512_load_si512(at)}; }
@@ -23,7 +22,7 @@ struct Vec {
         __builtin_memcpy(&four, code, sizeof four);
         return {_mm512_set1_epi32(four)};
     }
-    static Vec dot(Vec sum, const Vec (&query)[kSteps], const Vec (&ref)[kSteps]) { return {_mm512_dpbusd_epi32(sum.lanes, query[0].lanes, ref[0].lanes)}; }
+    static Vec dot(Vec sum, Vec query, Vec ref) { return {_mm512_dpbusd_epi32(sum.lanes, query.lanes, ref.lanes)}; }
     std::uint32_t reaches(float slope, const float* inverse_scale, float drop) const {
         const __m512 needed = _mm512_fmsub_ps(_mm512_set1_ps(slope), _mm512_load_ps(inverse_scale), _mm512_set1_ps(drop));
         return _mm512_cmp_ps_mask(as_floats(lanes), needed, _CMP_GE_OQ);
@@ -42,6 +41,6 @@ constexpr int kRefRegisters = 2;
 namespace asl::ratio_search {
 
 constinit const Screen kScreenAvx512Vnni = make_screen(
-    "avx512vnni", [](const CpuFeatures& cpu) { return cpu.avx512f && cpu.avx512vnni; }, 127, 127, 128);
+    "avx512vnni", [](const CpuFeatures& cpu) { return cpu.avx512f && cpu.avx512vnni; }, 127, 128);
 
 }  // namespace asl::ratio_search

@@ -8,7 +8,6 @@ namespace {
 
 struct Vec {
     static constexpr int kWidth = 8;
-    static constexpr int kSteps = 1;
     __m256i lanes;
 
     static Vec load(const void* at) { return {_mm256_load_si256(static_cast<const __m256i*>(at))}; }
@@ -17,7 +16,7 @@ struct Vec {
         __builtin_memcpy(&four, code, sizeof four);
         return {_mm256_set1_epi32(four)};
     }
-    static Vec dot(Vec sum, const Vec (&query)[kSteps], const Vec (&ref)[kSteps]) { return {_mm256_dpbusd_avx_epi32(sum.lanes, query[0].lanes, ref[0].lanes)}; }
+    static Vec dot(Vec sum, Vec query, Vec ref) { return {_mm256_dpbusd_avx_epi32(sum.lanes, query.lanes, ref.lanes)}; }
     std::uint32_t reaches(float slope, const float* inverse_scale, float drop) const {
         const __m256 needed = _mm256_fmsub_ps(_mm256_set1_ps(slope), _mm256_load_ps(inverse_scale), _mm256_set1_ps(drop));
         return static_cast<std::uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(_mm256_cvtepi32_ps(lanes), needed, _CMP_GE_OQ)));
@@ -36,6 +35,6 @@ constexpr int kRefRegisters = 2;
 namespace asl::ratio_search {
 
 constinit const Screen kScreenAvxVnni = make_screen(
-    "avxvnni", [](const CpuFeatures& cpu) { return cpu.avx2 && cpu.fma && cpu.avxvnni; }, 127, 127, 128);
+    "avxvnni", [](const CpuFeatures& cpu) { return cpu.avx2 && cpu.fma && cpu.avxvnni; }, 127, 128);
 
 }  // namespace asl::ratio_search

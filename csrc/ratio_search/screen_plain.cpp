@@ -19,7 +19,6 @@ inline Int4 add_products(Int4 sum, Short8 a, Short8 b) {
 
 struct Vec {
     static constexpr int kWidth = 4;
-    static constexpr int kSteps = 1;
     Int4 lanes;
 
     static Vec load(const void* at) {
@@ -33,8 +32,8 @@ struct Vec {
         return {Int4{four, four, four, four}};
     }
     // Even and odd bytes, widened in place.
-    static Vec dot(Vec sum, const Vec (&query)[kSteps], const Vec (&ref)[kSteps]) {
-        const Short8 q = (Short8)query[0].lanes, r = (Short8)ref[0].lanes;
+    static Vec dot(Vec sum, Vec query, Vec ref) {
+        const Short8 q = (Short8)query.lanes, r = (Short8)ref.lanes;
         sum.lanes = add_products(sum.lanes, (Short8)(q << 8) >> 8, (Short8)(r << 8) >> 8);
         return {add_products(sum.lanes, q >> 8, r >> 8)};
     }
@@ -60,6 +59,6 @@ constexpr int kRefRegisters = 2;
 
 namespace asl::ratio_search {
 
-constinit const Screen kScreenPlain = make_screen("plain", [](const CpuFeatures&) { return true; }, 127, 127, 0);
+constinit const Screen kScreenPlain = make_screen("plain", [](const CpuFeatures&) { return true; }, 127, 0);
 
 }  // namespace asl::ratio_search
