@@ -26,12 +26,10 @@ from asl_fast.kernels.ratio_search import (
     DIRECTIONS,
     check_mode,
     checked_min_score,
-    checked_norms,
-    checked_rows,
     checked_tau,
     checked_threads,
-    row_norms,
 )
+from asl_fast.kernels.ratio_search.rows import checked_norms, float32_rows, row_norms
 from asl_fast.records import Candidates
 
 WHO = "rescore"
@@ -54,7 +52,7 @@ class Rescorer:
         ids: Sequence[str] | None = None,
     ) -> None:
         self.num_threads = checked_threads(num_threads)
-        self.row_ND = checked_rows(row_ND, name)
+        self.row_ND = float32_rows(row_ND, name)
         self.own_norm_N = row_norms(self.row_ND, name, num_threads=self.num_threads, ids=ids)
         num_rows = len(self.row_ND)
         self.norm_N = (
@@ -86,7 +84,7 @@ class Rescorer:
         tau (above 0), min_score: one number or one per query.
         ValueError names the argument that breaks a rule.
         """
-        query_QD = checked_rows(query_QD, name)
+        query_QD = float32_rows(query_QD, name)
         num_queries = len(query_QD)
         if query_QD.shape[1] != self.num_dims:
             raise ValueError(

@@ -34,7 +34,7 @@ struct Owned {
         }
         for (std::int64_t r = 0; r < num_rows; ++r) norm.push_back(third(random) / 3.0);
         row_norm.resize(norm.size());
-        row_norms(value.data(), num_rows, dims, 2, row_norm.data());
+        row_norms({value.data(), Number::f32, num_rows, dims}, 2, row_norm.data());
     }
     Rows rows() const {
         return {value.data(), static_cast<std::int64_t>(norm.size()), num_dims, row_norm.data(), norm.data()};
