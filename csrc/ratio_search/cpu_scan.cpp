@@ -71,6 +71,7 @@ CpuScan::CpuScan(const CpuRefs& refs, const Rows& queries, const Wanted& wanted,
       sums_(chunk_dims_ < refs.padded_dims ? static_cast<std::int64_t>(block.panel.size()) * kTileDots : 0),
       buffer_size_(Shortlist::buffer_size(wanted.k, block.any.size())),
       buffer_(at(block.size() * buffer_size_)),
+      backwards_(wanted.direction == Direction::copy),
       counts_(wanted.counts) {
     for (std::size_t p = 0; p < block.panel.size(); ++p) pack_panel(p);
     list_.reserve(at(block.size()));
@@ -86,10 +87,11 @@ void CpuScan::run(const Range& ref_panel, Progress& progress) {
     constexpr std::int64_t kPanelsBetweenExchanges = 64;
     const std::int64_t num_refs = refs_.screen.num_refs;
     if (refs_.screen.enter != nullptr) refs_.screen.enter();
-    for (std::int64_t r = ref_panel.begin; r < ref_panel.end && !progress.stop; ++r) {
-        if (r % kPanelsBetweenExchanges == 0) {
+    for (std::int64_t step = 0; step < ref_panel.size() && !progress.stop; ++step) {
+        if (step % kPanelsBetweenExchanges == 0) {
             for (std::int64_t i = 0; i < block_.size(); ++i) exchange_floor(i);
         }
+        const std::int64_t r = backwards_ ? ref_panel.end - 1 - step : ref_panel.begin + step;
         const std::int64_t num_pairs = score_panel(r, {r * num_refs, (r + 1) * num_refs});
         num_screened_ += num_pairs;
         progress.done += num_pairs;

@@ -52,6 +52,9 @@ class CpuScan {
     std::vector<QueryBound> bound_;
     std::vector<Reach> reach_;
     TileHits hits_;
+    // A copy's norm is near its original's, and the range of references ends where the norms meet: from there the
+    // best pairs come first and the floors rise soonest.
+    bool backwards_;
     Counts* counts_;
     std::int64_t num_screened_ = 0;
     std::int64_t num_passed_ = 0;
