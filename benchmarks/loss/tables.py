@@ -22,8 +22,8 @@ def section(reports: list[dict[str, Any]]) -> str:
     lines.append(
         "\nForward and backward. Extra memory: the most held during a run beyond the inputs and the two "
         "gradients that any engine leaves. Errors: against float64, as a share of the largest entry. "
-        "Formulas: CosFace with the norm ratio (full), without it (cosface), normalised softmax without a margin "
-        "(softmax). Medians; engines take turns, each in its own process."
+        "Formulas: CosFace with the norm ratio (full), without it (cosface), normalised softmax without a "
+        "margin (softmax). Medians; engines take turns, each in its own process."
     )
     for report in reports:
         lines.append(f"\n{report['machine']}; {report['versions']}; {report['date']}.\n")
