@@ -141,7 +141,8 @@ def test_what_is_found_is_valid_exactly_scored_and_mostly_all(
 
 def test_ties_at_the_end_of_the_list_go_to_the_smaller_row() -> None:
     refs = np.tile(np.float32([1, 2, 3]), (3000, 1))
-    found = FaissIndex(refs, "Flat").search(refs[:2], k=5)
+    index = FaissIndex(refs, "Flat", norms=np.arange(1, 3001))  # the smaller rows stand last in FAISS
+    found = index.search(refs[:2], k=5, query_norms=[0.5, 0.5])
     assert found.ref_row_QK.tolist() == [[0, 1, 2, 3, 4]] * 2
 
 
