@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from asl_fast.errors import InputError
 from asl_fast.images import Resize
-from asl_fast.losses import AslLoss
+from asl_fast.losses import AslLoss, ClassAdam
 from asl_fast.models import Descriptor, DescriptorConfig
 from asl_fast.training.photos import Photos
 from asl_fast.training.settings import TrainSettings
@@ -38,7 +38,10 @@ def start_loss(
         descriptor.neck.running_mean.copy_(pooled_CD.mean(0))
         descriptor.neck.running_var.copy_(pooled_CD.var(0))
         row_CD = descriptor.eval().neck(pooled_CD)
-    loss = AslLoss(len(photos), descriptor.num_dims, settings.loss).to(device)
+    step = None
+    if settings.fused_class_step:
+        step = ClassAdam(settings.class_lr, decoupled=settings.optimizer == "adamw")
+    loss = AslLoss(len(photos), descriptor.num_dims, settings.loss, class_step=step).to(device)
     loss.start_at(row_CD)
     return loss
 
