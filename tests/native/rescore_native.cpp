@@ -53,7 +53,7 @@ std::vector<Pair> brute_force(const Rows& queries, std::int64_t q, const Rows& r
         const double score = dot / (queries.row_norm[q] * refs.row_norm[r]);
         if (score >= wanted.min_score[q]) pairs.push_back({score, r});
     }
-    std::sort(pairs.begin(), pairs.end(), better);
+    std::sort(pairs.begin(), pairs.end(), Better{});
     const std::size_t k = static_cast<std::size_t>(wanted.k);
     if (k > 0 && pairs.size() > k) pairs.resize(k);
     return pairs;
