@@ -278,3 +278,58 @@ def test_searching_files_does_not_wait_for_pytorch(sides):
     )
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ)
     assert outcome.returncode == 0, outcome.stderr
+
+
+@pytest.mark.parametrize("flags", [(), ("--min-score", 0.1), ("--best-pairs", 30), ("--direction", "copy")])
+def test_faiss_that_lists_everything_gives_the_exact_matches(sides, capsys, flags):
+    pytest.importorskip("faiss")
+    folder, _, _ = sides
+    exact = search(folder, *flags)
+    assert search(folder, *flags, "--engine", "faiss:Flat") == exact
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert "recall 1.0000 against the exact engine" in line and "of 5 sampled queries" in line
+
+
+def test_what_faiss_could_not_find_is_said(sides, capsys):
+    pytest.importorskip("faiss")
+    folder, _, _ = sides
+    _, rows = search(
+        folder, "--k", 20, "--engine", "faiss:IVF4,Flat", "--engine-param", "nprobe=1", "--recall-sample", 3
+    )
+    line = capsys.readouterr().out
+    assert len(rows) < 100 and "5 queries have fewer than 20;" in line
+    assert "FAISS's lists ended for 5 queries" in line and "of 3 sampled queries" in line
+    search(folder, "--engine", "faiss:Flat", "--recall-sample", 0)
+    assert "recall" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--engine", "faiss"), "--engine must be exact, faiss:FACTORY or faiss:FILE.faiss"),
+        (("--engine", "faiss:"), "--engine must be exact"),
+        (("--engine", "faiss:gone.faiss"), "there is no file gone.faiss"),
+        (("--engine", "faiss:nonsense"), "could not parse index string nonsense"),
+        (("--engine", "faiss:Flat", "--engine-param", "nprobe"), "must be NAME=NUMBER"),
+        (("--engine", "faiss:Flat", "--engine-param", "nprobe=3"), "IndexFlat has no parameter nprobe"),
+        (("--engine-param", "nprobe=3"), "name an --engine faiss:"),
+        (("--recall-sample", -1), "--recall-sample must be at least 0"),
+    ],
+)
+def test_an_engine_that_cannot_be_is_one_line(sides, capsys, flags, message):
+    pytest.importorskip("faiss")
+    folder, _, _ = sides
+    arguments = ["search", "--refs", str(folder / "refs.npy"), "--queries", str(folder / "queries.npy")]
+    assert main([*arguments, "--out", str(folder / "matches.csv"), *map(str, flags)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and message in error
+
+
+def test_a_damaged_faiss_file_is_one_line(sides, capsys):
+    pytest.importorskip("faiss")
+    folder, _, _ = sides
+    (folder / "bad.faiss").write_bytes(b"IxFI" + bytes(50))
+    arguments = ["search", "--refs", str(folder / "refs.npy"), "--queries", str(folder / "queries.npy")]
+    assert main([*arguments, "--engine", f"faiss:{folder / 'bad.faiss'}"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "bad.faiss" in error

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+from asl_fast.edits import RECIPES
 from asl_fast.losses import LossSettings
 
 
@@ -24,6 +25,7 @@ class TrainSettings:
     fused_class_step: step the class weights within the backward pass, so that no gradient of theirs is ever
     stored; gradients can't be clipped then.
     least_area, whole_share: see `edits.nested_crops`.  edit_share: of the views that are edited at all.
+    edit_recipe: which edits, see `edits.RECIPES`.
     save_every, evaluate_every: steps, 0 = only at the end.
     """
 
@@ -50,6 +52,7 @@ class TrainSettings:
     whole_share: float = 0.5
     edit_share: float = 0.6
     edit_strength: float = 0.8
+    edit_recipe: str = "common"
     held_back_share: float = 0.2
     save_every: int = 100
     evaluate_every: int = 0
@@ -70,6 +73,10 @@ class TrainSettings:
         ):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"recipe: {name} must be in [0, 1], got {getattr(self, name)}")
+        if self.edit_recipe not in RECIPES:
+            raise ValueError(
+                f"recipe: edit_recipe must be one of {', '.join(RECIPES)}, got {self.edit_recipe!r}"
+            )
         if not 0 < self.held_back_share < 1:
             raise ValueError(f"recipe: held_back_share must be in (0, 1), got {self.held_back_share}")
         if self.fused_class_step and self.clip_norm:

@@ -290,7 +290,7 @@ def test_fold_asks_for_copies_and_for_whole_photos_of_cropped_references(photos)
     assert (fold.reference_Q >= 0).sum() == 30
     for query, source in enumerate(fold.source_Q):
         reversed_query = fold.reference_Q[query] == -1
-        assert reversed_query == (fold.references[source].size != fold.whole[source].size)
+        assert reversed_query == (fold.references[source].shape != fold.whole[source].shape)
         if reversed_query:
             assert fold.queries[query].tobytes() == fold.whole[source].tobytes()
     assert all(one.tobytes() == two.tobytes() for one, two in zip(fold.queries, again.queries, strict=True))
@@ -308,8 +308,8 @@ def test_photo_that_cannot_be_decoded_is_reported_and_left_out(photo_folder, tmp
 
 def test_photos_are_kept_no_larger_than_views_need(photos, photo_folder):
     small, _ = read_photos(find_images(photo_folder), 36, num_threads=1, progress=False)
-    assert {photo.size for photo in (small[number] for number in range(20))} == {(48, 36)}
-    assert photos[0].size == (85, 64)
+    assert {small[number].shape for number in range(20)} == {(36, 48, 3)}
+    assert photos[0].shape == (64, 85, 3)
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
