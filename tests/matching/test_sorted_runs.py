@@ -131,13 +131,12 @@ def test_killed_while_it_writes_the_old_file_stands_and_the_runs_are_gone(tmp_pa
         MANY + "print('go', flush=True); run(10_000_000)",
         str(tmp_path / "m.csv"),
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    process.stdout.readline()
-    while not any(path.stat().st_size > 1 << 20 for path in tmp_path.iterdir()):  # text is being written
-        assert process.poll() is None
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        while not any(path.stat().st_size > 1 << 20 for path in tmp_path.iterdir()):  # text is being written
+            assert process.poll() is None
+        os.kill(process.pid, signal.SIGKILL)
     assert (tmp_path / "m.csv").read_text() == "old"
     litter = [path for path in tmp_path.iterdir() if path.name != "m.csv"]
     assert all(path.name.startswith(".m.csv.") and path.name.endswith(".tmp") for path in litter)
