@@ -42,7 +42,7 @@ def rescore(
     queries: NDArray[np.float32],
     query_row_norm: NDArray[np.float64],
     query_norm: NDArray[np.float64],
-    refs: NDArray[np.float32],
+    refs: NDArray[Any],
     ref_row_norm: NDArray[np.float64],
     ref_norm: NDArray[np.float64],
     tau: NDArray[np.float64],
@@ -55,8 +55,8 @@ def prepare_cpu(
     rows: Stored,
     row_norm: NDArray[np.float64],
     norm: NDArray[np.float64],
-    place: NDArray[np.int64] | None,
     codes: Codes | None,
+    hit_bytes: int,
     num_threads: int,
     instructions: str,
 ) -> Refs: ...

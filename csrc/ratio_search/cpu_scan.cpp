@@ -1,6 +1,8 @@
 #include "cpu_scan.h"
 
 #include <algorithm>
+#include <stdexcept>
+#include <string>
 #include <bit>
 
 namespace asl::ratio_search {
@@ -46,12 +48,20 @@ class RowScorer : public Scorer {
             for (std::size_t i = 0; i < count; ++i) {
                 Pair& pair = out[start + i];
                 pair.score = dot[i] / (query_norm_ * rows.row_norm[pair.row]);
+                check(hits[start + i], pair);
             }
             refs_.pages.bound_resident();
         }
     }
 
    private:
+    // The screen's interval is proven for the rows that the codes were made of.
+    static void check(const Hit& hit, const Pair& pair) {
+        if (pair.score >= static_cast<double>(hit.lower) && pair.score <= static_cast<double>(hit.upper)) return;
+        throw std::runtime_error("ratio_search: reference row " + std::to_string(pair.row) +
+                                 " has a score that its code rules out; its numbers or its code were changed");
+    }
+
     const CpuRefs& refs_;
     const float* query_;
     double query_norm_;
@@ -88,8 +98,12 @@ void CpuScan::run(const Range& ref_panel, Progress& progress) {
     constexpr std::int64_t kPanelsBetweenExchanges = 64;
     const std::int64_t num_refs = refs_.screen.num_refs;
     if (refs_.screen.enter != nullptr) refs_.screen.enter();
-    for (std::int64_t r = ref_panel.begin; r < ref_panel.end && !progress.stop; ++r) {
-        if (r % kPanelsBetweenExchanges == 0) exchange_floors();
+    // A copy's norm is near its original's, and the range of references ends where the norms meet: from there the best
+    // pairs come first and the floors rise soonest.
+    const bool backwards = wanted_.direction == Direction::copy;
+    for (std::int64_t step = 0; step < ref_panel.size() && !progress.stop; ++step) {
+        if (step % kPanelsBetweenExchanges == 0) exchange_floors();
+        const std::int64_t r = backwards ? ref_panel.end - 1 - step : ref_panel.begin + step;
         const std::int64_t num_pairs = score_panel(r, {r * num_refs, (r + 1) * num_refs});
         num_screened_ += num_pairs;
         progress.done += num_pairs;

@@ -167,7 +167,7 @@ def _covered(grid: Size, corner_C2: NDArray[np.float64]) -> NDArray[np.float32]:
         x_W, y_H = (
             np.diff(np.clip(np.arange(edge + 1.0), low[axis], high[axis])) for axis, edge in enumerate(grid)
         )
-        return (y_H[:, None] * x_W).astype(np.float32)
+        return np.asarray(y_H[:, None] * x_W, np.float32)
     fine_HW = np.zeros((_FINE * grid[1], _FINE * grid[0]), np.uint8)
     at_most = np.clip(_FINE * corner_C2 - 0.5, -30_000, 30_000)
     fixed = np.rint(at_most * (1 << _FRACTION_BITS)).astype(np.int32)
