@@ -1,12 +1,13 @@
 # make demo    the example photos, from folders to verdicts        make lint      ruff, mypy, import-linter
 # make test    every test but the slow ones                         make sanitize  native tests under ASan and UBSan
 # make slow    the slow tests                                       make bench     throughput, beside the peers
+# make bench-search [PHOTOS="dir1 dir2"] [QUICK=1]   exact search beside every peer, and each goal: 20 minutes (3)
 # Each sets up what it needs in .venv first. PYTHON=... picks the interpreter (3.11 to 3.13).
 
 SOURCES := $(shell find csrc -type f) CMakeLists.txt pyproject.toml constraints.txt scripts/setup.sh
 RUN := .venv/bin/python -m
 
-.PHONY: demo test slow lint sanitize bench clean
+.PHONY: demo test slow lint sanitize bench bench-search clean
 .DELETE_ON_ERROR:
 
 .venv/%.stamp: $(SOURCES)
@@ -41,7 +42,12 @@ sanitize: .venv/test.stamp
 bench: .venv/bench.stamp
 	mkdir -p benchmarks/results/cpu
 	$(RUN) pytest benchmarks --benchmark-only --benchmark-json benchmarks/results/cpu/ratio_search.json
-	.venv/bin/python benchmarks/table.py benchmarks/results/cpu/ratio_search.json
+	$(RUN) benchmarks.table
+
+bench-search: .venv/bench.stamp
+	mkdir -p benchmarks/results/cpu
+	$(RUN) benchmarks.search $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(QUICK),--quick)
+	$(if $(QUICK),,$(RUN) benchmarks.table)
 
 clean:
 	rm -rf .venv build demo

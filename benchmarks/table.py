@@ -1,33 +1,34 @@
-"""Write benchmarks/README.md from what the benchmarks measured: `make bench` runs this at its end.
+"""Write benchmarks/README.md from what the benchmarks measured; `make bench` and `make bench-search` end so.
 
-    python benchmarks/table.py benchmarks/results/cpu/ratio_search.json
+    python -m benchmarks.table
 
-The numbers are the JSON's; nothing in the tables is typed by hand.
+The numbers are those of benchmarks/results/; nothing in the tables is typed by hand.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from asl_fast.files import replacing
+from benchmarks.search import tables
 
+RESULTS = Path(__file__).parent / "results" / "cpu"
 HEAD = """# Measured
 
-Written by `make bench` (benchmarks/table.py) from `benchmarks/results/`. Every row of a table was measured in
-one run, on the same rows and threads; the benchmark's docstring says what bounds it and what is counted.
+Written by `make bench` and `make bench-search` (benchmarks/table.py) from `benchmarks/results/`. Every row of
+a table was measured in one run, on the same rows and threads; the benchmark's docstring says what bounds it and
+what is counted.
 """
 
 
-def section(path: Path) -> str:
-    """One benchmark file's table: rates, and how many times the last peer's."""
-    report = json.loads(path.read_text())
+def section(report: dict[str, Any]) -> str:
+    """The table of `make bench`: rates, and how many times the last peer's."""
     cpu = report["machine_info"]["cpu"]
     lines = [
-        f"\n## {path.stem}\n",
+        "\n## ratio_search (`make bench`)\n",
         f"{cpu.get('brand_raw', 'unknown CPU')}, {cpu.get('count', '?')} cores, Python "
         f"{report['machine_info']['python_version']}, {report['versions']}; {report['datetime'][:10]}. "
         "200,000 x 256 references, 1,000 queries, k = 10; medians of five.\n",
@@ -49,18 +50,24 @@ def section(path: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def without_names(report: dict[str, Any]) -> dict[str, Any]:
+    """pytest-benchmark's report less what nobody needs: the machine's name, the commit, every round."""
+    report.setdefault("versions", f"torch {version('torch')}, faiss {version('faiss-gpu')}")
+    report["machine_info"].pop("node", None)
+    report.pop("commit_info", None)
+    for bench in report["benchmarks"]:
+        bench["stats"].pop("data", None)
+    return report
+
+
 def main() -> None:
     sections = []
-    for name in sys.argv[1:]:
-        path = Path(name)
-        report = json.loads(path.read_text())
-        report.setdefault("versions", f"torch {version('torch')}, faiss {version('faiss-gpu')}")
-        report["machine_info"].pop("node", None)
-        report.pop("commit_info", None)
-        for bench in report["benchmarks"]:
-            bench["stats"].pop("data", None)
+    if (path := RESULTS / "search.json").exists():
+        sections.append(tables.section(json.loads(path.read_text())))
+    if (path := RESULTS / "ratio_search.json").exists():
+        report = without_names(json.loads(path.read_text()))
         path.write_text(json.dumps(report, indent=1, default=str) + "\n")
-        sections.append(section(path))
+        sections.append(section(report))
     with replacing(Path(__file__).parent / "README.md") as temporary:
         temporary.write_text(HEAD + "".join(sections))
 
