@@ -24,11 +24,32 @@ class Refs:
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]: ...
 
 def build_info() -> dict[str, Any]: ...
-def row_norms(rows: NDArray[np.float32], num_threads: int) -> NDArray[np.float64]: ...
+
+Stored = NDArray[np.floating[Any]] | NDArray[np.uint16]  # uint16: the bits of bfloat16
+Codes = tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.float32]]
+
+def row_norms(rows: Stored, num_threads: int) -> NDArray[np.float64]: ...
+def encode_rows(rows: Stored, row_norm: NDArray[np.float64], num_threads: int) -> Codes: ...
+def rescore(
+    candidates: NDArray[np.int64],
+    queries: NDArray[np.float32],
+    query_row_norm: NDArray[np.float64],
+    query_norm: NDArray[np.float64],
+    refs: NDArray[np.float32],
+    ref_row_norm: NDArray[np.float64],
+    ref_norm: NDArray[np.float64],
+    tau: NDArray[np.float64],
+    k: int,
+    min_score: NDArray[np.float64],
+    direction: str,
+    num_threads: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]: ...
 def prepare_cpu(
-    rows: NDArray[np.float32],
+    rows: Stored,
     row_norm: NDArray[np.float64],
     norm: NDArray[np.float64],
+    place: NDArray[np.int64] | None,
+    codes: Codes | None,
     num_threads: int,
     instructions: str,
 ) -> Refs: ...

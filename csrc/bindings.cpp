@@ -5,10 +5,13 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
+#include <tuple>
 
 #include "common/cpu.h"
 #include "ratio_search/ratio_search.h"
+#include "rescore/rescore.h"
 
 namespace py = pybind11;
 namespace rs = asl::ratio_search;
@@ -17,6 +20,7 @@ namespace {
 
 using Floats = py::array_t<float, py::array::c_style>;
 using Doubles = py::array_t<double, py::array::c_style>;
+using Int64s = py::array_t<std::int64_t, py::array::c_style>;
 
 rs::Rows borrow(const Floats& value, const Doubles& row_norm, const Doubles& norm) {
     if (value.ndim() != 2 || row_norm.size() != value.shape(0) || norm.size() != value.shape(0)) {
@@ -25,15 +29,93 @@ rs::Rows borrow(const Floats& value, const Doubles& row_norm, const Doubles& nor
     return {value.data(), value.shape(0), value.shape(1), row_norm.data(), norm.data()};
 }
 
+// Row, score and ratio of every pair, (Q, k); with k = 0 as wide as the longest list.
+py::tuple as_arrays(const rs::Found& found, const rs::Rows& queries, const double* ref_norm, std::int64_t k) {
+    std::int64_t width = k;
+    if (k == 0) {
+        for (const auto& list : found) width = std::max(width, static_cast<std::int64_t>(list.size()));
+    }
+    const std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(found.size()), width};
+    py::array_t<std::int64_t> row(shape);
+    py::array_t<double> score(shape), ratio(shape);
+    std::fill_n(row.mutable_data(), row.size(), std::int64_t{-1});
+    std::fill_n(score.mutable_data(), score.size(), -std::numeric_limits<double>::infinity());
+    std::fill_n(ratio.mutable_data(), ratio.size(), std::numeric_limits<double>::quiet_NaN());
+    for (std::size_t q = 0; q < found.size(); ++q) {
+        std::int64_t cell = static_cast<std::int64_t>(q) * width;
+        for (const rs::Pair& pair : found[q]) {
+            row.mutable_data()[cell] = pair.row;
+            score.mutable_data()[cell] = pair.score;
+            ratio.mutable_data()[cell++] = queries.norm[q] / ref_norm[pair.row];
+        }
+    }
+    return py::make_tuple(row, score, ratio);
+}
+
+// uint16 stands for bfloat16, which NumPy lacks.
+rs::Number number_of(const py::array& rows) {
+    const char kind = rows.dtype().kind();
+    const py::ssize_t size = rows.itemsize();
+    if (kind == 'u' && size == 2) return rs::Number::bf16;
+    if (kind == 'f' && size == 2) return rs::Number::f16;
+    if (kind == 'f' && size == 4) return rs::Number::f32;
+    if (kind == 'f' && size == 8) return rs::Number::f64;
+    throw std::invalid_argument("ratio_search: rows must be float16, uint16 (bfloat16), float32 or float64");
+}
+
+bool is_c_style(const py::array& array) { return (array.flags() & py::array::c_style) != 0; }
+
+rs::StoredRows stored(const py::array& value) {
+    if (value.ndim() != 2 || value.shape(1) == 0 || !is_c_style(value)) {
+        throw std::invalid_argument("ratio_search: rows must be (N, D), C-contiguous");
+    }
+    rs::StoredRows rows;
+    rows.value = value.data();
+    rows.number = number_of(value);
+    rows.num_rows = value.shape(0);
+    rows.num_dims = value.shape(1);
+    return rows;
+}
+
+rs::StoredRows stored(const py::array& value, const Doubles& row_norm, const Doubles& norm, const std::optional<Int64s>& place) {
+    rs::StoredRows rows = stored(value);
+    if (place) {
+        const std::int64_t* const first = place->data();
+        if (!std::is_sorted(first, first + place->size()) ||
+            (place->size() > 0 && (*first < 0 || first[place->size() - 1] >= rows.num_rows))) {
+            throw std::invalid_argument("ratio_search: places must rise and be rows of the array");
+        }
+        rows.place = first;
+        rows.num_rows = place->size();
+    }
+    if (rows.num_rows == 0 || row_norm.size() != rows.num_rows || norm.size() != rows.num_rows) {
+        throw std::invalid_argument("ratio_search: there must be a row, and one norm of each kind for each");
+    }
+    rows.row_norm = row_norm.data();
+    rows.norm = norm.data();
+    return rows;
+}
+
+// code, inverse scale, residual
+using Codes = std::tuple<py::array_t<std::int8_t, py::array::c_style>, Floats, Floats>;
+
+rs::StoredCodes borrow(const Codes& codes, const py::array& rows) {
+    const auto& [code, inverse_scale, residual] = codes;
+    if (code.ndim() != 2 || code.shape(0) != rows.shape(0) || code.shape(1) != rows.shape(1) ||
+        inverse_scale.size() != rows.shape(0) || residual.size() != rows.shape(0)) {
+        throw std::invalid_argument("ratio_search: codes must have the rows' shape, and one scale and residual each");
+    }
+    return {code.data(), inverse_scale.data(), residual.data()};
+}
+
 // Prepared references together with the arrays that they borrow.
 class Refs {
    public:
     template <typename Prepare>
-    Refs(Floats value, Doubles row_norm, Doubles norm, const Prepare& prepare)
-        : value_(std::move(value)), row_norm_(std::move(row_norm)), norm_(std::move(norm)) {
-        rows_ = borrow(value_, row_norm_, norm_);
+    Refs(std::vector<py::object> kept, std::int64_t num_dims, const double* norm, const Prepare& prepare)
+        : kept_(std::move(kept)), num_dims_(num_dims), norm_(norm) {
         const py::gil_scoped_release released;
-        refs_ = prepare(rows_);
+        refs_ = prepare();
     }
 
     std::string path() const { return refs_->path(); }
@@ -42,12 +124,9 @@ class Refs {
                      const py::object& counts) const;
 
    private:
-    py::tuple as_arrays(const rs::Found& found, const rs::Rows& queries, std::int64_t k) const;
-
-    Floats value_;
-    Doubles row_norm_;
-    Doubles norm_;
-    rs::Rows rows_;
+    std::vector<py::object> kept_;
+    std::int64_t num_dims_;
+    const double* norm_;  // the predicate's, one a row
     std::unique_ptr<rs::Refs> refs_;
 };
 
@@ -62,7 +141,7 @@ py::tuple Refs::search(const Floats& value, const Doubles& row_norm, const Doubl
                        const Doubles& min_score, const std::string& direction, int num_threads, const py::object& progress,
                      const py::object& counts) const {
     const rs::Rows queries = borrow(value, row_norm, norm);
-    if (queries.num_dims != rows_.num_dims || tau.size() != queries.num_rows ||
+    if (queries.num_dims != num_dims_ || tau.size() != queries.num_rows ||
         min_score.size() != queries.num_rows) {
         throw std::invalid_argument("ratio_search: queries must have the references' width, one tau and one min_score each");
     }
@@ -85,43 +164,72 @@ py::tuple Refs::search(const Floats& value, const Doubles& row_norm, const Doubl
         counts["passed"] = done.passed.load();
         counts["scored"] = done.scored.load();
     }
-    return as_arrays(found, queries, k);
+    return as_arrays(found, queries, norm_, k);
 }
 
-py::tuple Refs::as_arrays(const rs::Found& found, const rs::Rows& queries, std::int64_t k) const {
-    std::int64_t width = k;
-    if (k == 0) {
-        for (const auto& list : found) width = std::max(width, static_cast<std::int64_t>(list.size()));
-    }
-    const std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(found.size()), width};
-    py::array_t<std::int64_t> row(shape);
-    py::array_t<double> score(shape), ratio(shape);
-    std::fill_n(row.mutable_data(), row.size(), std::int64_t{-1});
-    std::fill_n(score.mutable_data(), score.size(), -std::numeric_limits<double>::infinity());
-    std::fill_n(ratio.mutable_data(), ratio.size(), std::numeric_limits<double>::quiet_NaN());
-    for (std::size_t q = 0; q < found.size(); ++q) {
-        std::int64_t cell = static_cast<std::int64_t>(q) * width;
-        for (const rs::Pair& pair : found[q]) {
-            row.mutable_data()[cell] = pair.row;
-            score.mutable_data()[cell] = pair.score;
-            ratio.mutable_data()[cell++] = queries.norm[q] / rows_.norm[pair.row];
-        }
-    }
-    return py::make_tuple(row, score, ratio);
-}
-
-Doubles row_norms(const Floats& value, int num_threads) {
-    if (value.ndim() != 2) throw std::invalid_argument("row_norms: rows must be (N, D)");
-    Doubles norm(value.shape(0));
+Doubles row_norms(const py::array& value, int num_threads) {
+    const rs::StoredRows rows = stored(value);
+    Doubles norm(rows.num_rows);
     double* const out = norm.mutable_data();
     const py::gil_scoped_release released;
-    rs::row_norms(value.data(), value.shape(0), value.shape(1), num_threads, out);
+    if (rows.num_rows > 0) rs::row_norms(rows, num_threads, out);
     return norm;
 }
 
-Refs prepare_cuda(Floats value, Doubles row_norm, Doubles norm) {
+Codes encode_rows(const py::array& value, const Doubles& row_norm, int num_threads) {
+    const rs::StoredRows rows = stored(value, row_norm, row_norm, std::nullopt);
+    Codes codes{py::array_t<std::int8_t>({rows.num_rows, rows.num_dims}), Floats(rows.num_rows), Floats(rows.num_rows)};
+    auto& [code, inverse_scale, residual] = codes;
+    std::int8_t* const code_out = code.mutable_data();
+    float* const scale_out = inverse_scale.mutable_data();
+    float* const residual_out = residual.mutable_data();
+    {
+        const py::gil_scoped_release released;
+        rs::encode_rows(rows, num_threads, code_out, scale_out, residual_out);
+    }
+    return codes;
+}
+
+py::tuple rescore(const Int64s& candidate, const Floats& query, const Doubles& query_row_norm, const Doubles& query_norm,
+                  const Floats& ref, const Doubles& ref_row_norm, const Doubles& ref_norm, const Doubles& tau,
+                  std::int64_t k, const Doubles& min_score, const std::string& direction, int num_threads) {
+    const rs::Rows queries = borrow(query, query_row_norm, query_norm);
+    const rs::Rows refs = borrow(ref, ref_row_norm, ref_norm);
+    if (queries.num_dims != refs.num_dims || tau.size() != queries.num_rows || min_score.size() != queries.num_rows ||
+        candidate.ndim() != 2 || candidate.shape(0) != queries.num_rows) {
+        throw std::invalid_argument("rescore: queries must have the references' width, one tau, min_score and list each");
+    }
+    const rs::Wanted wanted{k, min_score.data(), tau.data(), direction_named(direction)};
+    rs::Found found;
+    {
+        const py::gil_scoped_release released;
+        found = asl::rescore::rescore(queries, refs, candidate.data(), candidate.shape(1), wanted, num_threads);
+    }
+    return as_arrays(found, queries, refs.norm, k);
+}
+
+Refs prepare_cpu(const py::array& value, const Doubles& row_norm, const Doubles& norm, const std::optional<Int64s>& place,
+                 const std::optional<Codes>& codes, int num_threads, const std::string& instructions) {
+    const rs::StoredRows rows = stored(value, row_norm, norm, place);
+    const rs::StoredCodes given = codes ? borrow(*codes, value) : rs::StoredCodes{};
+    std::vector<py::object> kept{value, row_norm, norm};
+    if (place) kept.push_back(*place);
+    return Refs(std::move(kept), rows.num_dims, norm.data(), [&] {
+        return rs::prepare_cpu(rows, codes ? &given : nullptr, num_threads, instructions);
+    });
+}
+
+Refs prepare_chunked_on_host(const Floats& value, const Doubles& row_norm, const Doubles& norm, std::int64_t chunk_rows,
+                             std::int64_t capacity) {
+    const rs::Rows rows = borrow(value, row_norm, norm);
+    return Refs({value, row_norm, norm}, rows.num_dims, norm.data(),
+                [&] { return rs::prepare_chunked_on_host(rows, chunk_rows, capacity); });
+}
+
+Refs prepare_cuda(const Floats& value, const Doubles& row_norm, const Doubles& norm) {
 #if defined(ASL_FAST_WITH_CUDA)
-    return {std::move(value), std::move(row_norm), std::move(norm), [](const rs::Rows& rows) { return rs::prepare_cuda(rows); }};
+    const rs::Rows rows = borrow(value, row_norm, norm);
+    return Refs({value, row_norm, norm}, rows.num_dims, norm.data(), [&] { return rs::prepare_cuda(rows); });
 #else
     (void)value, (void)row_norm, (void)norm;
     throw std::invalid_argument("ratio_search: this build has no CUDA; use device='cpu'");
@@ -157,23 +265,17 @@ py::dict build_info() {
 PYBIND11_MODULE(_C, module) {
     module.doc() = "The compiled part of asl_fast. Typed in _C.pyi; called through asl_fast.kernels.";
     module.def("build_info", &build_info);
-    module.def("row_norms", &row_norms, py::arg("rows").noconvert(), py::arg("num_threads"));
-    module.def(
-        "prepare_cpu",
-        [](Floats value, Doubles row_norm, Doubles norm, int num_threads, const std::string& instructions) {
-            return Refs(std::move(value), std::move(row_norm), std::move(norm),
-                        [&](const rs::Rows& rows) { return rs::prepare_cpu(rows, num_threads, instructions); });
-        },
-        py::arg("rows").noconvert(), py::arg("row_norm"), py::arg("norm"), py::arg("num_threads"), py::arg("instructions"));
+    module.def("row_norms", &row_norms, py::arg("rows"), py::arg("num_threads"));
+    module.def("encode_rows", &encode_rows, py::arg("rows"), py::arg("row_norm"), py::arg("num_threads"));
+    module.def("rescore", &rescore, py::arg("candidates").noconvert(), py::arg("queries").noconvert(),
+               py::arg("query_row_norm"), py::arg("query_norm"), py::arg("refs").noconvert(), py::arg("ref_row_norm"),
+               py::arg("ref_norm"), py::arg("tau"), py::arg("k"), py::arg("min_score"), py::arg("direction"),
+               py::arg("num_threads"));
+    module.def("prepare_cpu", &prepare_cpu, py::arg("rows"), py::arg("row_norm"), py::arg("norm"), py::arg("place"),
+               py::arg("codes"), py::arg("num_threads"), py::arg("instructions"));
     module.def("prepare_cuda", &prepare_cuda, py::arg("rows").noconvert(), py::arg("row_norm"), py::arg("norm"));
-    module.def(
-        "prepare_chunked_on_host",
-        [](Floats value, Doubles row_norm, Doubles norm, std::int64_t chunk_rows, std::int64_t capacity) {
-            return Refs(std::move(value), std::move(row_norm), std::move(norm), [&](const rs::Rows& rows) {
-                return rs::prepare_chunked_on_host(rows, chunk_rows, capacity);
-            });
-        },
-        py::arg("rows").noconvert(), py::arg("row_norm"), py::arg("norm"), py::arg("chunk_rows"), py::arg("capacity"));
+    module.def("prepare_chunked_on_host", &prepare_chunked_on_host, py::arg("rows").noconvert(), py::arg("row_norm"),
+               py::arg("norm"), py::arg("chunk_rows"), py::arg("capacity"));
     py::class_<Refs>(module, "Refs")
         .def_property_readonly("path", &Refs::path)
         .def("search", &Refs::search, py::arg("queries").noconvert(), py::arg("row_norm"), py::arg("norm"), py::arg("tau"),

@@ -18,15 +18,20 @@ check() {
     local name=$1 sanitizer=$2 folder="build/sanitize/$1" source
     rm -rf "$folder"
     mkdir -p "$folder"
-    local sources=(csrc/common/*.cpp csrc/ratio_search/*.cpp tests/native/ratio_search_native.cpp)
+    local sources=(csrc/*/*.cpp tests/native/*_native.cpp) checks
     case "$(uname -m)" in x86_64 | amd64) ;; *) sources=($(printf '%s\n' "${sources[@]}" | grep -v -e _avx -e _amx)) ;; esac
     # shellcheck disable=SC2046 # the flags are words
     for source in "${sources[@]}"; do
         echo "$(instructions_of "$source") -o $folder/$(basename "$source" .cpp).o $source"
     done | xargs -P "$(nproc)" -L 1 "$compiler" -std=c++20 -O1 -g -Wall -Wextra -fno-omit-frame-pointer \
         -fsanitize="$sanitizer" -fno-sanitize-recover=all -c
-    "$compiler" -fsanitize="$sanitizer" "$folder"/*.o -pthread -o "$folder/checks"
-    "$folder/checks"
+    for checks in "$folder"/*_native.o; do
+        mv "$checks" "$checks.main"
+    done
+    for checks in "$folder"/*_native.o.main; do
+        "$compiler" -fsanitize="$sanitizer" "$folder"/*.o "$checks" -pthread -o "$folder/checks"
+        "$folder/checks"
+    done
     echo "sanitize: $name: clean"
 }
 

@@ -15,11 +15,13 @@ from asl_fast.losses.pairs import content_pairs
 class LossSettings:
     """total = metric_weight * CosFace(scale, margin) + ratio_weight * norm ratio.
 
+    margin_kind: cosface, arcface or softmax, see `kernels/cosface_ratio/margins.py`.
     metric_weight is the lambda of the paper's eq. 2, whose value is not published.
     """
 
     scale: float = SCALE
     margin: float = MARGIN
+    margin_kind: str = "cosface"
     metric_weight: float = 1.0
     ratio_weight: float = 1.0
 
@@ -55,6 +57,7 @@ class AslLoss(nn.Module):
             content_pairs(nest_B, area_B, visible_B),
             scale=self.settings.scale,
             margin=self.settings.margin,
+            margin_kind=self.settings.margin_kind,
             metric_weight=self.settings.metric_weight,
             ratio_weight=self.settings.ratio_weight,
         )

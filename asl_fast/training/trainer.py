@@ -42,6 +42,7 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
             pixels_BCHW = batch.pixels_BCHW.contiguous(memory_format=torch.channels_last)
             row_BD = self.descriptor(pixels_BCHW).float()
+        self._check_finite({"longest row": row_BD.detach().norm(dim=1).max().item()})
         parts = self.loss(row_BD, batch.label_B, batch.nest_B, batch.area_B, batch.visible_B)
         self.optimizer.zero_grad(set_to_none=True)
         parts.total.backward()
@@ -115,7 +116,8 @@ class Trainer:
         bad = [f"{name} is {value}" for name, value in scalars.items() if not math.isfinite(value)]
         if bad:
             raise ValueError(
-                f"train: {', '.join(bad)} at step {self.step}, lr {scalars['lr']:.3g}; the last "
+                f"train: {', '.join(bad)} at step {self.step}, "
+                f"lr {self.optimizer.param_groups[0]['lr']:.3g}; the last "
                 "checkpoint is kept, use a recipe with a lower lr or clip_norm in another --out"
             )
 

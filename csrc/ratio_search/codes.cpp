@@ -27,6 +27,16 @@ float rounded_down(double x) {
 
 }  // namespace
 
+CodeSums sums_of(const std::int8_t* code, std::int64_t num_dims, float inverse_scale) {
+    std::int32_t sum = 0, squares = 0;
+    for (std::int64_t d = 0; d < num_dims; ++d) {
+        sum += code[d];
+        squares += code[d] * code[d];
+    }
+    const double from_code = 1.0 / static_cast<double>(inverse_scale);
+    return {sum, rounded_up(std::sqrt(static_cast<double>(squares)) * from_code * (1 + kMargin))};
+}
+
 CodedRow encode(const float* value, double row_norm, std::int64_t num_dims, int max_code, std::int8_t* code) {
     float largest = 0;
     for (std::int64_t d = 0; d < num_dims; ++d) largest = std::max(largest, std::fabs(value[d]));
@@ -38,16 +48,12 @@ CodedRow encode(const float* value, double row_norm, std::int64_t num_dims, int 
     constexpr double kToInteger = 0x1.8p52;  // adding it rounds to the nearest integer
     constexpr int kLanes = 8;                // so that the compiler can use vectors
     double residual[kLanes] = {};
-    std::int32_t sum = 0, squares = 0;
     const auto step = [&](std::int64_t d, int lane) {
         const double unit = static_cast<double>(value[d]) * to_unit;
         const double nearest = (unit * to_code + kToInteger) - kToInteger;
         const double error = unit - nearest * from_code;
         residual[lane] += error * error;
-        const auto whole = static_cast<std::int32_t>(nearest);
-        sum += whole;
-        squares += whole * whole;
-        code[d] = static_cast<std::int8_t>(whole);
+        code[d] = static_cast<std::int8_t>(static_cast<std::int32_t>(nearest));
     };
     std::int64_t d = 0;
     for (; d + kLanes <= num_dims; d += kLanes) {
@@ -56,9 +62,10 @@ CodedRow encode(const float* value, double row_norm, std::int64_t num_dims, int 
     for (; d < num_dims; ++d) step(d, 0);
     double total = 0;
     for (const double lane : residual) total += lane;
-    row.sum = sum;
     row.residual = rounded_up(std::sqrt(total) * (1 + kMargin) + kFloor);
-    row.length = rounded_up(std::sqrt(static_cast<double>(squares)) * from_code * (1 + kMargin));
+    const CodeSums sums = sums_of(code, num_dims, row.inverse_scale);
+    row.sum = sums.sum;
+    row.length = sums.length;
     return row;
 }
 
@@ -66,8 +73,8 @@ double score_rounding(std::int64_t num_dims) {
     return (static_cast<double>(num_dims) + 16) * 0x1p-52 + kFloor;  // dot, two norms, division
 }
 
-float residual_in_codes(const CodedRow& row) {
-    return rounded_up(static_cast<double>(row.residual) * static_cast<double>(row.inverse_scale));
+float residual_in_codes(float residual, float inverse_scale) {
+    return rounded_up(static_cast<double>(residual) * static_cast<double>(inverse_scale));
 }
 
 QueryBound::QueryBound(const CodedRow& query, float longest_ref, std::int64_t num_dims)

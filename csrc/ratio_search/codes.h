@@ -29,6 +29,13 @@ struct CodedRow {
     std::int32_t sum = 0;     // of the codes
 };
 
+// What follows from a row's codes: their sum, and how long code / x is at most.
+struct CodeSums {
+    std::int32_t sum;
+    float length;
+};
+CodeSums sums_of(const std::int8_t* code, std::int64_t num_dims, float inverse_scale);
+
 // Codes of value / row_norm in [-max_code, max_code].
 CodedRow encode(const float* value, double row_norm, std::int64_t num_dims, int max_code, std::int8_t* code);
 
@@ -36,7 +43,7 @@ CodedRow encode(const float* value, double row_norm, std::int64_t num_dims, int 
 double score_rounding(std::int64_t num_dims);
 
 // residual * inverse_scale, rounded up: the residual in units of codes.
-float residual_in_codes(const CodedRow& row);
+float residual_in_codes(float residual, float inverse_scale);
 
 // What a dot of codes must come to before a pair matters: at least slope * xv - lift * (the largest
 // residual_in_codes of its panel of references).

@@ -31,21 +31,23 @@ class RowScorer : public Scorer {
         : refs_(refs), query_(queries.value + query * queries.num_dims), query_norm_(queries.row_norm[query]) {}
 
     void score(std::span<const Hit> hits, Pair* out) const override {
-        constexpr std::size_t kBatch = 64;
-        const Rows& rows = refs_.rows;
+        constexpr std::size_t kBatch = 16;
+        const StoredRows& rows = refs_.rows;
+        std::vector<float> converted(rows.number == Number::f32 ? 0 : kBatch * at(rows.num_dims));
         const float* row[kBatch];
         double dot[kBatch];
         for (std::size_t start = 0; start < hits.size(); start += kBatch) {
             const std::size_t count = std::min(kBatch, hits.size() - start);
             for (std::size_t i = 0; i < count; ++i) {
                 out[start + i].row = refs_.order.row[hits[start + i].position];
-                row[i] = rows.value + out[start + i].row * rows.num_dims;
+                row[i] = rows.floats(out[start + i].row, converted.data() + (converted.empty() ? 0 : i * at(rows.num_dims)));
             }
             refs_.screen.exact_dots(query_, row, static_cast<std::int64_t>(count), rows.num_dims, dot);
             for (std::size_t i = 0; i < count; ++i) {
                 Pair& pair = out[start + i];
                 pair.score = dot[i] / (query_norm_ * rows.row_norm[pair.row]);
             }
+            refs_.pages.bound_resident();
         }
     }
 

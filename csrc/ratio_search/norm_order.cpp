@@ -5,12 +5,12 @@
 
 namespace asl::ratio_search {
 
-NormOrder::NormOrder(const Rows& refs) : row(static_cast<std::size_t>(refs.num_rows)) {
+NormOrder::NormOrder(const double* norm_of_row, std::int64_t num_rows) : row(static_cast<std::size_t>(num_rows)) {
     std::iota(row.begin(), row.end(), std::int64_t{0});
     std::stable_sort(row.begin(), row.end(),
-                     [&](std::int64_t a, std::int64_t b) { return refs.norm[a] > refs.norm[b]; });
+                     [&](std::int64_t a, std::int64_t b) { return norm_of_row[a] > norm_of_row[b]; });
     norm.reserve(row.size());
-    for (const std::int64_t r : row) norm.push_back(refs.norm[r]);
+    for (const std::int64_t r : row) norm.push_back(norm_of_row[r]);
 }
 
 Range NormOrder::valid(double query_norm, double tau, Direction direction) const {

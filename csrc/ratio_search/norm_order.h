@@ -19,7 +19,8 @@ struct NormOrder {
     std::vector<std::int64_t> row;  // reference row at each position
     std::vector<double> norm;       // its predicate norm, falling
 
-    explicit NormOrder(const Rows& refs);
+    NormOrder(const double* norm_of_row, std::int64_t num_rows);
+    explicit NormOrder(const Rows& refs) : NormOrder(refs.norm, refs.num_rows) {}
     std::int64_t size() const { return static_cast<std::int64_t>(row.size()); }
     Range valid(double query_norm, double tau, Direction direction) const;
 };

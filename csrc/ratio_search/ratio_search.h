@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "../common/threads.h"
+#include "stored_rows.h"
 
 namespace asl::ratio_search {
 
@@ -68,9 +69,10 @@ class Refs {
                         Found& found) const = 0;
 };
 
-// instructions: one of cpu_paths(), or "" for the best one. ValueError's C++ twin, std::invalid_argument,
-// if this machine can't run it.
-std::unique_ptr<Refs> prepare_cpu(const Rows& refs, int num_threads, const std::string& instructions);
+// codes: null, and they are made from the rows. instructions: one of cpu_paths(), or "" for the best one.
+// ValueError's C++ twin, std::invalid_argument, if this machine can't run it.
+std::unique_ptr<Refs> prepare_cpu(const StoredRows& refs, const StoredCodes* codes, int num_threads,
+                                  const std::string& instructions);
 
 // The chunked scan of the CUDA path with the CPU standing in for the device: for tests.
 std::unique_ptr<Refs> prepare_chunked_on_host(const Rows& refs, std::int64_t chunk_rows, std::int64_t capacity);
@@ -88,6 +90,10 @@ std::unique_ptr<Refs> prepare_cuda(const Rows& refs);
 std::vector<std::string> compiled_paths();
 std::vector<std::string> cpu_paths();
 
-void row_norms(const float* value, std::int64_t num_rows, std::int64_t num_dims, int num_threads, double* norm);
+// sqrt(dot(x, x)) of every row.
+void row_norms(const StoredRows& rows, int num_threads, double* norm);
+
+// The codes that prepare_cpu would make of the rows, row-major in their order.
+void encode_rows(const StoredRows& rows, int num_threads, std::int8_t* code, float* inverse_scale, float* residual);
 
 }  // namespace asl::ratio_search

@@ -27,39 +27,6 @@ const Screen& choose_screen(const std::string& instructions) {
 
 }  // namespace
 
-CpuRefs::CpuRefs(const Rows& refs, int num_threads, const Screen& chosen)
-    : rows(refs),
-      screen(chosen),
-      order(refs),
-      num_panels((refs.num_rows + chosen.num_refs - 1) / chosen.num_refs),
-      padded_dims(chosen.padded(refs.num_dims)),
-      code(num_panels * chosen.num_refs * padded_dims),
-      inverse_scale(num_panels * chosen.num_refs),
-      start(num_panels * chosen.num_refs),
-      bound(at(num_panels)) {
-    constexpr std::int64_t kPanelsPerTask = 64;
-    Progress progress;
-    run_tasks((num_panels + kPanelsPerTask - 1) / kPanelsPerTask, num_threads, progress, nullptr, [&](std::int64_t task) {
-        const std::int64_t end = std::min((task + 1) * kPanelsPerTask, num_panels);
-        for (std::int64_t p = task * kPanelsPerTask; p < end; ++p) pack_panel(p);
-    });
-    for (const PanelBound& each : bound) longest = std::max(longest, each.length);
-}
-
-void CpuRefs::pack_panel(std::int64_t index) {
-    const float* row[kMaxRefs];
-    double norm[kMaxRefs];
-    const std::int64_t first = index * screen.num_refs;
-    const int count = static_cast<int>(std::min<std::int64_t>(screen.num_refs, rows.num_rows - first));
-    for (int i = 0; i < count; ++i) {
-        const std::int64_t r = order.row[at(first + i)];
-        row[i] = rows.value + r * rows.num_dims;
-        norm[i] = rows.row_norm[r];
-    }
-    bound[at(index)] = encode_refs(screen, row, norm, count, rows.num_dims, code.data() + first * padded_dims,
-                                   inverse_scale.data() + first, start.data() + first);
-}
-
 bool CpuRefs::search(const Rows& queries, const Wanted& wanted, int num_threads, const Tell& tell, Found& found) const {
     const std::int64_t buffer_bytes =
         Shortlist::buffer_size(wanted.k, rows.num_rows) * static_cast<std::int64_t>(sizeof(Hit));
@@ -94,8 +61,9 @@ bool CpuRefs::search(const Rows& queries, const Wanted& wanted, int num_threads,
     return !tell || tell(stairs.num_pairs, stairs.num_pairs);
 }
 
-std::unique_ptr<Refs> prepare_cpu(const Rows& refs, int num_threads, const std::string& instructions) {
-    return std::make_unique<CpuRefs>(refs, num_threads, choose_screen(instructions));
+std::unique_ptr<Refs> prepare_cpu(const StoredRows& refs, const StoredCodes* codes, int num_threads,
+                                  const std::string& instructions) {
+    return std::make_unique<CpuRefs>(refs, codes, num_threads, choose_screen(instructions));
 }
 
 std::vector<std::string> compiled_paths() {
@@ -112,16 +80,24 @@ std::vector<std::string> cpu_paths() {
     return names;
 }
 
-void row_norms(const float* value, std::int64_t num_rows, std::int64_t num_dims, int num_threads, double* norm) {
-    constexpr std::int64_t kRowsPerTask = 4096;
+void row_norms(const StoredRows& rows, int num_threads, double* norm) {
     const Screen& screen = choose_screen("");
-    Progress progress;
-    run_tasks((num_rows + kRowsPerTask - 1) / kRowsPerTask, num_threads, progress, nullptr, [&](std::int64_t task) {
-        const std::int64_t end = std::min((task + 1) * kRowsPerTask, num_rows);
-        for (std::int64_t r = task * kRowsPerTask; r < end; ++r) {
-            const float* const row = value + r * num_dims;
-            screen.exact_dots(row, &row, 1, num_dims, &norm[r]);
+    const MappedPages pages(rows.stored(0), rows.extent());
+    read_blocks(rows, pages, num_threads, [&](std::int64_t first, std::int64_t count, const float* block) {
+        for (std::int64_t r = first; r < first + count; ++r, block += rows.num_dims) {
+            screen.exact_dots(block, &block, 1, rows.num_dims, &norm[r]);
             norm[r] = std::sqrt(norm[r]);
+        }
+    });
+}
+
+void encode_rows(const StoredRows& rows, int num_threads, std::int8_t* code, float* inverse_scale, float* residual) {
+    const MappedPages pages(rows.stored(0), rows.extent());
+    read_blocks(rows, pages, num_threads, [&](std::int64_t first, std::int64_t count, const float* block) {
+        for (std::int64_t r = first; r < first + count; ++r, block += rows.num_dims) {
+            const CodedRow coded = encode(block, rows.row_norm[r], rows.num_dims, 127, code + r * rows.num_dims);
+            inverse_scale[r] = coded.inverse_scale;
+            residual[r] = coded.residual;
         }
     });
 }

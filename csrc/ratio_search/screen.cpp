@@ -1,6 +1,7 @@
 #include "screen.h"
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 namespace asl::ratio_search {
@@ -16,23 +17,20 @@ const Screen* const kScreens[] = {
     nullptr,
 };
 
-PanelBound encode_refs(const Screen& screen, const float* const* row, const double* row_norm, int count,
-                       std::int64_t num_dims, std::int8_t* code, float* inverse_scale, std::int32_t* start) {
+PanelBound interleave_refs(const Screen& screen, int count, std::int64_t num_dims, std::int8_t* code,
+                           const float* inverse_scale, const float* residual, std::int32_t* start) {
     const std::int64_t padded = screen.padded(num_dims);
-    std::vector<std::int8_t> line(static_cast<std::size_t>(padded));
-    std::fill_n(code, padded * screen.num_refs, std::int8_t{0});
-    std::fill_n(inverse_scale, screen.num_refs, 0.0F);
-    std::fill_n(start, screen.num_refs, 0);
+    const std::vector<std::int8_t> line(code, code + padded * screen.num_refs);
     PanelBound bound;
-    for (int i = 0; i < count; ++i) {
-        const CodedRow coded = encode(row[i], row_norm[i], num_dims, 127, line.data());
-        inverse_scale[i] = coded.inverse_scale;
-        start[i] = -screen.query_offset * coded.sum;
-        bound.length = std::max(bound.length, coded.length);
-        bound.residual = std::max(bound.residual, residual_in_codes(coded));
-        for (std::int64_t d = 0; d < padded; d += 4) {
-            std::copy_n(&line[static_cast<std::size_t>(d)], 4, code + d * screen.num_refs + 4 * i);
-        }
+    for (int i = 0; i < screen.num_refs; ++i) {
+        const std::int8_t* const from = line.data() + i * padded;
+        for (std::int64_t d = 0; d < padded; d += 4) std::memcpy(code + d * screen.num_refs + 4 * i, from + d, 4);
+        start[i] = 0;
+        if (i >= count) continue;
+        const CodeSums sums = sums_of(from, num_dims, inverse_scale[i]);
+        start[i] = -screen.query_offset * sums.sum;
+        bound.length = std::max(bound.length, sums.length);
+        bound.residual = std::max(bound.residual, residual_in_codes(residual[i], inverse_scale[i]));
     }
     return bound;
 }

@@ -77,14 +77,15 @@ extern const Screen kScreenAvx512Vnni;
 extern const Screen kScreenAmx;
 #endif
 
-// Encode `count` rows as one panel of references; columns from count to num_refs are zeros. `code` holds
-// num_refs * screen.padded(num_dims). Returns the largest length and residual_in_codes.
+// Row-major codes of a panel's `count` rows, screen.padded(num_dims) apart and padded with zeros, to the
+// layout of a panel, in place; `code` holds screen.num_refs rows, those from count on zeros. Returns the largest
+// length and residual_in_codes.
 struct PanelBound {
     float length = 0;
     float residual = 0;
 };
-PanelBound encode_refs(const Screen& screen, const float* const* row, const double* row_norm, int count,
-                       std::int64_t num_dims, std::int8_t* code, float* inverse_scale, std::int32_t* start);
+PanelBound interleave_refs(const Screen& screen, int count, std::int64_t num_dims, std::int8_t* code,
+                           const float* inverse_scale, const float* residual, std::int32_t* start);
 
 // Encode `count` rows as one panel of queries, cut into chunks of at most chunk_dims dimensions.
 void encode_queries(const Screen& screen, const float* const* row, const double* row_norm, int count,

@@ -6,7 +6,9 @@
 
 Why it exists: it is the objective of asymmetrical-similarity learning (AAAI 2023, eq. 2; metric_weight is its
 lambda). CosFace sees only directions, so the norm is free to say how much content a picture still holds.
-What bounds its speed: reading the class weights (C x D); the N x C logits should never be written.
+With a million classes the N x C logits and normalised weights of plain PyTorch are tens of GB; here chunks of
+classes pass by and are computed again in the backward pass (see shard.py, class_softmax.py).
+What bounds its speed: four N x C x D products; for a small batch, reading the class weights four times.
 
 Shapes: N rows in a batch, C classes, D dimensions, P pairs.
 """
@@ -18,12 +20,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from asl_fast.kernels.cosface_ratio.reference import cosface_norm_ratio_reference
+from asl_fast.kernels.cosface_ratio.checks import check_indexes, check_margin, check_rows, check_scale
+from asl_fast.kernels.cosface_ratio.class_softmax import class_softmax
+from asl_fast.kernels.cosface_ratio.margins import MARGIN_KINDS
+from asl_fast.kernels.cosface_ratio.norm_ratio import norm_ratio
 
-__all__ = ["LossParts", "cosface_norm_ratio_loss"]
+__all__ = ["MARGIN", "MARGIN_KINDS", "SCALE", "LossParts", "cosface_norm_ratio_loss"]
 
 SCALE, MARGIN = 64.0, 0.35
-_WHO = "cosface_norm_ratio_loss"
 
 
 class LossParts(NamedTuple):
@@ -42,6 +46,7 @@ def cosface_norm_ratio_loss(
     *,
     scale: float = SCALE,
     margin: float = MARGIN,
+    margin_kind: str = "cosface",
     metric_weight: float = 1.0,
     ratio_weight: float = 1.0,
 ) -> LossParts:
@@ -50,62 +55,21 @@ def cosface_norm_ratio_loss(
     feature_ND, weight_CD: floating point, raw (not normalised) rows.  label_N: int64, -1 = no class: the row
     takes no part in the metric.  pair_index_P2: int64 rows (i, j) of the batch, a pair with a -1 is left out;
     P may be 0.  Without labelled rows or pairs the part is 0, with gradient 0.
+    margin_kind: cosface, arcface or softmax (margin 0), see margins.py.
     A row of zeros has no direction: its cosines are 0 and its gradient is 0. Ratios over 31 count as 31.
-    Returns float32 scalars, float64 if an input is. Raises ValueError for a wrong shape, type or index.
+    Returns float32 scalars, float64 if an input is. The same input gives the same bits.
+    Raises ValueError for a wrong shape, type, device or index, and for rows that are not finite.
     """
-    _check_rows(feature_ND, weight_CD)
-    _check_indexes("label_N", label_N, (len(feature_ND),), len(weight_CD), feature_ND.device)
-    _check_indexes("pair_index_P2", pair_index_P2, (None, 2), len(feature_ND), feature_ND.device)
-    for name, value in (("scale", scale), ("margin", margin)):
-        if not 0 <= value < float("inf"):
-            raise ValueError(f"{_WHO}: {name} must be finite and not negative, got {value}")
-    return LossParts(
-        *cosface_norm_ratio_reference(
-            feature_ND,
-            weight_CD,
-            label_N,
-            pair_index_P2,
-            scale=scale,
-            margin=margin,
-            metric_weight=metric_weight,
-            ratio_weight=ratio_weight,
-        )
+    check_scale(scale)
+    check_margin(margin_kind, margin)
+    check_rows(feature_ND, weight_CD)
+    check_indexes("label_N", label_N, (len(feature_ND),), feature_ND.device)
+    check_indexes("pair_index_P2", pair_index_P2, (None, 2), feature_ND.device)
+    other_N, target_N, norm_N, _ = class_softmax(
+        feature_ND, weight_CD, label_N, float(scale), float(margin), margin_kind
     )
-
-
-def _check_rows(feature_ND: Tensor, weight_CD: Tensor) -> None:
-    for name, value in (("feature_ND", feature_ND), ("weight_CD", weight_CD)):
-        if value.ndim != 2 or not value.is_floating_point() or 0 in value.shape:
-            raise ValueError(
-                f"{_WHO}: {name} must be floating point with two dimensions, none of them 0, "
-                f"got {value.dtype} of shape {tuple(value.shape)}"
-            )
-    if feature_ND.shape[1] != weight_CD.shape[1]:
-        raise ValueError(
-            f"{_WHO}: feature_ND has {feature_ND.shape[1]} columns but weight_CD has {weight_CD.shape[1]}; "
-            "both must have the descriptor's number of dimensions"
-        )
-    if feature_ND.device != weight_CD.device:
-        raise ValueError(f"{_WHO}: feature_ND is on {feature_ND.device} but weight_CD on {weight_CD.device}")
-
-
-def _check_indexes(
-    name: str, index: Tensor, shape: tuple[int | None, ...], limit: int, device: torch.device
-) -> None:
-    fits = index.ndim == len(shape) and all(
-        want in (None, have) for want, have in zip(shape, index.shape, strict=True)
-    )
-    if not fits or index.dtype != torch.int64:
-        wanted = ", ".join("any" if size is None else str(size) for size in shape)
-        raise ValueError(
-            f"{_WHO}: {name} must be int64 of shape ({wanted}), got {index.dtype} {tuple(index.shape)}"
-        )
-    if index.device != device:
-        raise ValueError(f"{_WHO}: {name} is on {index.device} but feature_ND on {device}")
-    if index.numel() == 0:
-        return
-    low, high = int(index.min()), int(index.max())
-    if low < -1 or high >= limit:
-        raise ValueError(
-            f"{_WHO}: {name} must lie in -1..{limit - 1} (-1 = none), got {low if low < -1 else high}"
-        )
+    labelled_N = label_N >= 0
+    entropy_N = torch.nn.functional.softplus(other_N - target_N, threshold=50)
+    metric = torch.where(labelled_N, entropy_N, 0.0).sum() / labelled_N.sum().clamp_min(1)
+    ratio = norm_ratio(norm_N, pair_index_P2)
+    return LossParts(metric_weight * metric + ratio_weight * ratio, metric, ratio)

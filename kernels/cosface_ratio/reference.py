@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from asl_fast.kernels.cosface_ratio.margins import with_margin
+
 MAX_RATIO = 31.0  # the ratio is cut here: beyond it the loss is below 1e-13 and so is its gradient
 TINY_NORM = 1e-12  # a shorter row counts as one without direction
 
@@ -17,6 +19,7 @@ def cosface_norm_ratio_reference(
     *,
     scale: float,
     margin: float,
+    margin_kind: str = "cosface",
     metric_weight: float,
     ratio_weight: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -24,20 +27,24 @@ def cosface_norm_ratio_reference(
     dtype = torch.promote_types(torch.promote_types(feature_ND.dtype, weight_CD.dtype), torch.float32)
     feature_ND, weight_CD = feature_ND.to(dtype), weight_CD.to(dtype)
     norm_N = _norms(feature_ND)
-    metric = _cosface(_units(feature_ND, norm_N), weight_CD, label_N, scale, margin)
+    metric = _metric(_units(feature_ND, norm_N), weight_CD, label_N, scale, margin, margin_kind)
     ratio = _norm_ratio(norm_N, pair_index_P2)
     return metric_weight * metric + ratio_weight * ratio, metric, ratio
 
 
-def _cosface(unit_ND: Tensor, weight_CD: Tensor, label_N: Tensor, scale: float, margin: float) -> Tensor:
-    """Mean cross-entropy of scale * (cosine - margin at the label) over the rows with a label."""
+def _metric(
+    unit_ND: Tensor, weight_CD: Tensor, label_N: Tensor, scale: float, margin: float, margin_kind: str
+) -> Tensor:
+    """Mean cross-entropy of scale * cosine, with the margin at the label, over the rows with a label."""
     labelled_L = (label_N >= 0).nonzero().squeeze(1)
     if len(labelled_L) == 0:
         return unit_ND.sum() * 0
-    label_L = label_N[labelled_L]
+    label_L1 = label_N[labelled_L][:, None]
     cosine_LC = unit_ND[labelled_L] @ _units(weight_CD, _norms(weight_CD)).T
-    target_LC = torch.zeros_like(cosine_LC).scatter_(1, label_L[:, None], margin)
-    return torch.nn.functional.cross_entropy(scale * (cosine_LC - target_LC), label_L)
+    target_L1 = with_margin(cosine_LC.gather(1, label_L1), margin_kind, margin)
+    return torch.nn.functional.cross_entropy(
+        scale * cosine_LC.scatter(1, label_L1, target_L1), label_L1[:, 0]
+    )
 
 
 def _norm_ratio(norm_N: Tensor, pair_index_P2: Tensor) -> Tensor:

@@ -18,9 +18,11 @@ N * D bytes of codes at the speed of memory.
 Shapes: queries (Q, D), references (N, D) -> ref_row_QK int64 (-1 where there is none), score_QK float64
 (-inf), ratio_QK float64 (nan). With k=None (range mode) K is the longest row's length.
 
-Rows may be float16, float32 or float64; float16 and float64 are converted to float32 first, and
-"exact" then speaks of the converted rows. Any finite row with a non-zero component is fine, denormals
-and norms near 1e38 included. `num_threads=None` takes every core this process may run on.
+Rows may be float16, bfloat16 (a torch.Tensor, an ml_dtypes array), float32 or float64, and are used where
+they lie, in memory or in a map of a file: they are read from front to back once for the norms and once for
+the codes, then only where survivors are scored, and pages of a read-only map are handed back. "Exact" speaks
+of the rows as float32, which holds all but float64 as they are. Any finite row with a non-zero component is
+fine, denormals and norms near 1e38 included. `num_threads=None` takes every core this process may run on.
 """
 
 from __future__ import annotations
@@ -32,13 +34,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from asl_fast import _C
-from asl_fast.records import Candidates, check_directions
+from asl_fast.kernels.ratio_search.rows import (
+    WHO,
+    Codes,
+    checked_norms,
+    encode,
+    float32_rows,
+    row_norms,
+    stored_rows,
+)
+from asl_fast.records import Candidates
+
+__all__ = ["DIRECTIONS", "MAX_DIMS", "MAX_REFS", "Codes", "PreparedRefs", "encode"]
 
 DEVICES = ("cpu", "cuda")
 DIRECTIONS = ("copy", "original", "both")
 MAX_REFS = 2**32 - 1  # a position is 32 bits wide in the screen's buffers
 MAX_DIMS = 2**17  # a dot of int8 codes is 32 bits wide
-WHO = "ratio_search"
 
 Progress = Callable[[int, int], object]
 
@@ -46,8 +58,11 @@ Progress = Callable[[int, int], object]
 class PreparedRefs:
     """References sorted and packed for one device: prepare once, search many times.
 
-    row_ND is borrowed when it is float32 and C-contiguous: don't write to it afterwards. norm_N
-    replaces the rows' own norms in the predicate and the ratio, never in the score.
+    row_ND is borrowed when it is C-contiguous: don't write to it afterwards. norm_N replaces the rows' own
+    norms in the predicate and the ratio, never in the score.
+    codes: of all of row_ND, as `encode` makes them; then the rows are only read where survivors are scored.
+    They are trusted: codes of other rows would hide pairs.
+    place_L: (L,) rising numbers of the rows to search among; len, norm_N and what is found count those only.
     """
 
     def __init__(
@@ -59,28 +74,43 @@ class PreparedRefs:
         num_threads: int | None = None,
         name: str = "references",
         ids: Sequence[str] | None = None,
+        codes: Codes | None = None,
+        place_L: NDArray[np.int64] | None = None,
         _instructions: str = "",
     ) -> None:
         if device not in DEVICES:
             raise ValueError(f"{WHO}: device must be one of {', '.join(DEVICES)}, got {device!r}")
         self.device = device
         self.num_threads = checked_threads(num_threads)
-        row_ND = checked_rows(row_ND, name)
-        if not 1 <= len(row_ND) <= MAX_REFS:
-            raise ValueError(f"{WHO}: {name} must have from 1 to {MAX_REFS} rows, got {len(row_ND)}")
-        self.num_rows, self.num_dims = row_ND.shape
+        row_ND = stored_rows(row_ND, name)
+        self.num_rows = len(row_ND) if place_L is None else len(place_L)
+        self.num_dims = row_ND.shape[1]
+        if not 1 <= self.num_rows <= MAX_REFS:
+            raise ValueError(f"{WHO}: {name} must have from 1 to {MAX_REFS} rows, got {self.num_rows}")
         if self.num_dims > MAX_DIMS:
             raise ValueError(
                 f"{WHO}: {name} have {self.num_dims} columns, more than {MAX_DIMS}; "
                 "reduce their dimensions first"
             )
-        own_norm_N = row_norms(row_ND, name, num_threads=self.num_threads, ids=ids)
-        norm_N = own_norm_N if norm_N is None else checked_norms(norm_N, len(row_ND), f"norms of {name}")
+        own_norm_N = (
+            codes.row_norm_N
+            if codes is not None
+            else row_norms(row_ND, name, num_threads=self.num_threads, ids=ids)
+        )
+        if place_L is not None:
+            own_norm_N = own_norm_N[place_L]
+        norm_N = own_norm_N if norm_N is None else checked_norms(norm_N, self.num_rows, f"norms of {name}")
         if device == "cuda":
             check_cuda()
-            self._native = _C.prepare_cuda(row_ND, own_norm_N, norm_N)
+            floats_ND = float32_rows(row_ND, name)
+            self._native = _C.prepare_cuda(
+                floats_ND if place_L is None else floats_ND[place_L], own_norm_N, norm_N
+            )
         else:
-            self._native = _C.prepare_cpu(row_ND, own_norm_N, norm_N, self.num_threads, _instructions)
+            given = None if codes is None else (codes.code_ND, codes.scale_N, codes.residual_N)
+            self._native = _C.prepare_cpu(
+                row_ND, own_norm_N, norm_N, place_L, given, self.num_threads, _instructions
+            )
 
     def __len__(self) -> int:
         return int(self.num_rows)
@@ -111,13 +141,13 @@ class PreparedRefs:
         about ten times a second; an exception in it, or Ctrl-C, ends the search.
         ValueError names the argument that breaks a rule.
         """
-        query_QD = checked_rows(query_QD, name)
+        query_QD = float32_rows(query_QD, name)
         if query_QD.shape[1] != self.num_dims:
             raise ValueError(
                 f"{WHO}: {name} have {query_QD.shape[1]} columns but the references have {self.num_dims}; "
                 "embed both with the same model"
             )
-        _check_mode(k, min_score)
+        check_mode(k, min_score)
         if direction not in DIRECTIONS:
             raise ValueError(f"{WHO}: direction must be one of {', '.join(DIRECTIONS)}, got {direction!r}")
         threads = self.num_threads if num_threads is None else checked_threads(num_threads)
@@ -127,56 +157,15 @@ class PreparedRefs:
             query_QD,
             own_norm_Q,
             norm_Q,
-            _checked_tau(tau, len(query_QD)),
+            checked_tau(tau, len(query_QD)),
             0 if k is None else int(k),
-            _checked_min_score(min_score, len(query_QD)),
+            checked_min_score(min_score, len(query_QD)),
             direction,
             threads,
             progress,
             _counts,
         )
         return Candidates(ref_row_QK=ref_row_QK, score_QK=score_QK, ratio_QK=ratio_QK)
-
-
-def checked_rows(rows: ArrayLike, name: str) -> NDArray[np.float32]:
-    """`rows` as C-contiguous float32 (N, D), or a ValueError that says what is wrong with it."""
-    array = np.asarray(rows)
-    if array.ndim == 1:
-        raise ValueError(
-            f"{WHO}: {name} must have shape (rows, D), got one row of shape {array.shape}; "
-            f"pass row[None], shape (1, {len(array)})"
-        )
-    if array.ndim != 2 or array.shape[1] == 0:
-        raise ValueError(f"{WHO}: {name} must have shape (rows, D) with D >= 1, got {array.shape}")
-    if array.dtype not in (np.float16, np.float32, np.float64):
-        raise ValueError(
-            f"{WHO}: {name} must be float16, float32 or float64, got {array.dtype}; convert them first"
-        )
-    if array.dtype == np.float64:
-        with np.errstate(over="ignore", under="ignore"):  # what overflows is reported by row_norms
-            array = array.astype(np.float32)
-    return np.ascontiguousarray(array, dtype=np.float32)
-
-
-def row_norms(
-    row_ND: NDArray[np.float32], name: str, *, num_threads: int = 1, ids: Sequence[str] | None = None
-) -> NDArray[np.float64]:
-    """sqrt(dot(x, x)) of every row. ValueError names the first row that has no direction."""
-    norm_N = _C.row_norms(row_ND, num_threads)
-    check_directions(norm_N, f"{WHO}: {name}", ids)
-    return norm_N
-
-
-def checked_norms(norms: ArrayLike, num_rows: int, name: str) -> NDArray[np.float64]:
-    """`norms` as float64 (N,), finite and above 0."""
-    norm_N = np.ascontiguousarray(norms, dtype=np.float64)
-    if norm_N.shape != (num_rows,):
-        raise ValueError(f"{WHO}: {name} must have shape ({num_rows},), one for each row, got {norm_N.shape}")
-    bad_N = ~(np.isfinite(norm_N) & (norm_N > 0))
-    if bad_N.any():
-        row = int(np.argmax(bad_N))
-        raise ValueError(f"{WHO}: {name} must be finite and above 0, got {norm_N[row]} in row {row}")
-    return norm_N
 
 
 def checked_threads(num_threads: int | None) -> int:
@@ -205,7 +194,7 @@ def check_cuda() -> None:
         )
 
 
-def _check_mode(k: int | None, min_score: ArrayLike | None) -> None:
+def check_mode(k: int | None, min_score: ArrayLike | None) -> None:
     if k is None and min_score is None:
         raise ValueError(
             f"{WHO}: k is None, which asks for every pair above a score, but min_score is None too; "
@@ -217,7 +206,7 @@ def _check_mode(k: int | None, min_score: ArrayLike | None) -> None:
         )
 
 
-def _checked_min_score(min_score: ArrayLike | None, num_queries: int) -> NDArray[np.float64]:
+def checked_min_score(min_score: ArrayLike | None, num_queries: int) -> NDArray[np.float64]:
     """The lowest score wanted of each query, -inf where there is none."""
     min_score_Q = _one_per_query(-np.inf if min_score is None else min_score, num_queries, "min_score")
     if (bad_Q := np.isnan(min_score_Q)).any():
@@ -228,7 +217,7 @@ def _checked_min_score(min_score: ArrayLike | None, num_queries: int) -> NDArray
     return min_score_Q
 
 
-def _checked_tau(tau: ArrayLike, num_queries: int) -> NDArray[np.float64]:
+def checked_tau(tau: ArrayLike, num_queries: int) -> NDArray[np.float64]:
     tau_Q = _one_per_query(tau, num_queries, "tau")
     if (bad_Q := ~(tau_Q > 0)).any():
         raise ValueError(f"{WHO}: tau must be above 0, got {tau_Q[bad_Q][0]}; 1 is the paper's value")

@@ -329,7 +329,7 @@ ROWS = np.ones((3, 2), np.float32)
         ({"query_QD": np.ones((1, 5))}, "queries have 5 columns but the references have 2; embed both"),
         ({"query_QD": np.ones(2)}, r"pass row\[None\], shape \(1, 2\)"),
         ({"query_QD": np.ones((1, 2, 2))}, r"queries must have shape \(rows, D\)"),
-        ({"query_QD": np.ones((1, 2), int)}, "must be float16, float32 or float64, got int64"),
+        ({"query_QD": np.ones((1, 2), int)}, "must be float16, bfloat16, float32 or float64, got int64"),
         ({"query_QD": [[1, np.nan]], "name": "q.npy"}, "q.npy: row 0 holds NaN or infinite values"),
         ({"query_QD": [[1.0, 1e39]]}, "row 0 holds NaN or infinite values"),
         ({"query_QD": [[1.0, 1.0], [0.0, 0.0]], "ids": ["a", "b"]}, r"row 1 \(id 'b'\) is all zeros"),

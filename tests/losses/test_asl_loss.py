@@ -52,6 +52,16 @@ def test_settings_reach_the_kernel():
     assert parts.total.item() == pytest.approx(3 * torch.exp(torch.tensor(-1.0)).item())
 
 
+def test_margin_kind_reaches_the_kernel():
+    row, ones = torch.tensor([[2.0, 1.0], [1.0, 3.0]]), torch.ones(2)
+    costs = []
+    for kind, margin in (("softmax", 0.0), ("cosface", 0.3), ("arcface", 0.3)):
+        torch.manual_seed(0)
+        loss = AslLoss(2, 2, LossSettings(scale=1.0, margin=margin, margin_kind=kind))
+        costs.append(loss(row, torch.tensor([0, 1]), torch.tensor([-1, -1]), ones, ones).metric.item())
+    assert len(set(costs)) == 3 and min(costs) == costs[0]
+
+
 def test_start_rows_of_wrong_shape_are_refused():
     with pytest.raises(ValueError, match=r"start rows must have shape \(8, 16\), got \(7, 16\)"):
         AslLoss(8, 16).start_at(torch.ones(7, 16))

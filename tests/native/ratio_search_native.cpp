@@ -34,6 +34,9 @@ struct Owned {
     Rows rows() const {
         return {value.data(), static_cast<std::int64_t>(norm.size()), num_dims, row_norm.data(), norm.data()};
     }
+    StoredRows stored() const {
+        return {value.data(), Number::f32, static_cast<std::int64_t>(norm.size()), num_dims, nullptr, row_norm.data(), norm.data()};
+    }
     const float* row(std::int64_t r) const { return value.data() + r * num_dims; }
 };
 
@@ -61,7 +64,7 @@ Owned make_rows(int kind, std::int64_t num_rows, std::int64_t num_dims, std::mt1
         made.norm.push_back(third(random) / 3.0);
     }
     made.row_norm.resize(made.norm.size());
-    row_norms(made.value.data(), num_rows, num_dims, 2, made.row_norm.data());
+    row_norms(made.stored(), 2, made.row_norm.data());
     return made;
 }
 
@@ -110,7 +113,7 @@ void every_path_equals_the_brute_force() {
             }
         };
         for (const std::string& path : cpu_paths()) {
-            const auto prepared = prepare_cpu(refs.rows(), 2, path);
+            const auto prepared = prepare_cpu(refs.stored(), nullptr, 2, path);
             for (const int num_threads : {1, 2, 7}) agrees(*prepared, num_threads);
         }
         agrees(*prepare_chunked_on_host(refs.rows(), pick({1, 50, 400}), pick({1, 7, 1000})), 1);
@@ -135,8 +138,17 @@ struct Screened {
             return row;
         };
         const int num_queries = static_cast<int>(queries.norm.size());
-        panel = encode_refs(screen, rows_of(refs).data(), refs.row_norm.data(), static_cast<int>(refs.norm.size()),
-                            refs.num_dims, ref_code.data(), inverse_scale.data(), start.data());
+        const int num_refs = static_cast<int>(refs.norm.size());
+        std::fill_n(ref_code.data(), kMaxRefs * screen.padded(refs.num_dims), std::int8_t{0});
+        std::fill_n(inverse_scale.data(), kMaxRefs, 0.0F);
+        float residual[kMaxRefs];
+        for (int r = 0; r < num_refs; ++r) {
+            const CodedRow coded_ref = encode(refs.row(r), refs.row_norm[static_cast<std::size_t>(r)], refs.num_dims, 127,
+                                              ref_code.data() + r * screen.padded(refs.num_dims));
+            inverse_scale.data()[r] = coded_ref.inverse_scale;
+            residual[r] = coded_ref.residual;
+        }
+        panel = interleave_refs(screen, num_refs, refs.num_dims, ref_code.data(), inverse_scale.data(), residual, start.data());
         encode_queries(screen, rows_of(queries).data(), queries.row_norm.data(), num_queries, refs.num_dims, chunk_dims,
                        query_code.data(), coded);
         Reach reach[kMaxQueries];
@@ -206,7 +218,7 @@ void the_bound_holds_where_all_errors_add_up() {
                 for (Owned* rows : {&rough, &smooth}) {
                     rows->norm.assign(1, 1.0);
                     rows->row_norm.resize(1);
-                    row_norms(rows->value.data(), 1, 512, 1, rows->row_norm.data());
+                    row_norms(rows->stored(), 1, rows->row_norm.data());
                 }
                 const Owned& queries = of_query ? rough : smooth;
                 const Owned& refs = of_query ? smooth : rough;
@@ -271,7 +283,7 @@ void a_stopped_search_says_so_and_an_exception_of_a_task_arrives() {
     const Owned refs = make_rows(kNormal, 20000, 64, random);
     const std::vector<double> tau(refs.norm.size(), 10.0), min_score(refs.norm.size(), -2.0);
     Found found;
-    const auto prepared = prepare_cpu(refs.rows(), 2, "plain");
+    const auto prepared = prepare_cpu(refs.stored(), nullptr, 2, "plain");
     CHECK(!prepared->search(refs.rows(), {10, min_score.data(), tau.data(), Direction::copy}, 2,
                             [](std::int64_t, std::int64_t) { return false; }, found));
     asl::Progress progress;

@@ -1,0 +1,75 @@
+#include "stored_rows.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <vector>
+
+#include "../common/threads.h"
+
+namespace asl::ratio_search {
+namespace {
+
+constexpr std::int64_t kBlockBytes = 1 << 20;  // as float32: a block stays in the L2 cache
+
+float from_bf16(std::uint16_t bits) { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
+
+// Exact for denormals too, as long as the processor doesn't flush them (threads.h).
+float from_f16(std::uint16_t bits) {
+    const std::uint32_t sign = (std::uint32_t{bits} & 0x8000U) << 16;
+    const float magnitude = std::bit_cast<float>((std::uint32_t{bits} & 0x7FFFU) << 13) * 0x1p112F;
+    const std::uint32_t not_finite = (bits & 0x7C00U) == 0x7C00U ? 0x7F800000U : 0U;
+    return std::bit_cast<float>(std::bit_cast<std::uint32_t>(magnitude) | not_finite | sign);
+}
+
+template <typename Stored, typename Convert>
+void convert(const void* value, std::int64_t count, float* out, const Convert& as_float) {
+    const std::byte* const from = static_cast<const std::byte*>(value);
+    for (std::int64_t i = 0; i < count; ++i) {
+        Stored one;
+        std::memcpy(&one, from + i * static_cast<std::int64_t>(sizeof one), sizeof one);
+        out[i] = as_float(one);
+    }
+}
+
+}  // namespace
+
+std::int64_t size_of(Number number) { return number == Number::f64 ? 8 : number == Number::f32 ? 4 : 2; }
+
+void as_floats(const void* value, Number number, std::int64_t count, float* out) {
+    switch (number) {
+        case Number::f16: return convert<std::uint16_t>(value, count, out, from_f16);
+        case Number::bf16: return convert<std::uint16_t>(value, count, out, from_bf16);
+        case Number::f32: return convert<float>(value, count, out, [](float x) { return x; });
+        case Number::f64: return convert<double>(value, count, out, [](double x) { return static_cast<float>(x); });
+    }
+}
+
+void in_blocks(const StoredRows& rows, int num_threads, const std::function<void(std::int64_t first, std::int64_t count)>& use) {
+    const std::int64_t step = std::max<std::int64_t>(kBlockBytes / 4 / rows.num_dims, 1);
+    Progress progress;
+    run_tasks((rows.num_rows + step - 1) / step, num_threads, progress, nullptr, [&](std::int64_t task) {
+        use(task * step, std::min(step, rows.num_rows - task * step));
+    });
+}
+
+void read_blocks(const StoredRows& rows, const MappedPages& pages, int num_threads, const UseBlock& use) {
+    const bool as_they_lie = rows.number == Number::f32 && rows.place == nullptr;
+    pages.expect_sequential();
+    in_blocks(rows, num_threads, [&](std::int64_t first, std::int64_t count) {
+        const std::byte* const begin = rows.stored(first);
+        if (as_they_lie) {
+            use(first, count, reinterpret_cast<const float*>(begin));
+        } else {
+            std::vector<float> block(static_cast<std::size_t>(count * rows.num_dims));
+            for (std::int64_t i = 0; i < count; ++i) {
+                as_floats(rows.stored(first + i), rows.number, rows.num_dims, block.data() + i * rows.num_dims);
+            }
+            use(first, count, block.data());
+        }
+        pages.give_back(begin, rows.stored(first + count - 1) + rows.row_bytes() - begin);
+    });
+    pages.expect_random();
+}
+
+}  // namespace asl::ratio_search

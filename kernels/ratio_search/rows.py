@@ -1,0 +1,107 @@
+"""Rows as callers have them: which arrays are taken, and what is wrong with the others."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from asl_fast import _C
+from asl_fast.records import check_directions
+
+WHO = "ratio_search"
+BFLOAT16 = np.dtype(np.uint16)  # what the bits of bfloat16 are kept in: NumPy has no such type
+
+
+def stored_rows(rows: ArrayLike, name: str) -> NDArray[Any]:
+    """`rows` as a C-contiguous (N, D) array, in the caller's own memory where it can be.
+
+    Its type: float16, float32, float64, or BFLOAT16 for a torch.Tensor or ml_dtypes array of that type.
+    ValueError says what is wrong.
+    """
+    array, is_bfloat16 = _as_array(rows, name)
+    if array.ndim == 1:
+        raise ValueError(
+            f"{WHO}: {name} must have shape (rows, D), got one row of shape {array.shape}; "
+            f"pass row[None], shape (1, {len(array)})"
+        )
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise ValueError(f"{WHO}: {name} must have shape (rows, D) with D >= 1, got {array.shape}")
+    if not (is_bfloat16 or (array.dtype.kind == "f" and array.dtype.itemsize in (2, 4, 8))):
+        raise ValueError(
+            f"{WHO}: {name} must be float16, bfloat16, float32 or float64, got {array.dtype}; "
+            "convert them first"
+        )
+    if not is_bfloat16:
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    array = np.require(array, requirements=["C", "A"])
+    return array.view(BFLOAT16) if is_bfloat16 else array
+
+
+def float32_rows(rows: ArrayLike, name: str) -> NDArray[np.float32]:
+    """The same as float32; float64 is rounded, the others are kept exactly."""
+    array = stored_rows(rows, name)
+    if array.dtype == BFLOAT16:
+        return (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    with np.errstate(over="ignore", under="ignore"):  # what overflows is reported by row_norms
+        return array.astype(np.float32, copy=False)
+
+
+def row_norms(
+    row_ND: NDArray[Any], name: str, *, num_threads: int = 1, ids: Sequence[str] | None = None
+) -> NDArray[np.float64]:
+    """sqrt(dot(x, x)) of every row as float32. ValueError names the first row that has no direction."""
+    norm_N = _C.row_norms(row_ND, num_threads)
+    check_directions(norm_N, f"{WHO}: {name}", ids)
+    return norm_N
+
+
+def checked_norms(norms: ArrayLike, num_rows: int, name: str) -> NDArray[np.float64]:
+    """`norms` as float64 (N,), finite and above 0."""
+    norm_N = np.ascontiguousarray(norms, dtype=np.float64)
+    if norm_N.shape != (num_rows,):
+        raise ValueError(f"{WHO}: {name} must have shape ({num_rows},), one for each row, got {norm_N.shape}")
+    bad_N = ~(np.isfinite(norm_N) & (norm_N > 0))
+    if bad_N.any():
+        row = int(np.argmax(bad_N))
+        raise ValueError(f"{WHO}: {name} must be finite and above 0, got {norm_N[row]} in row {row}")
+    return norm_N
+
+
+@dataclass(frozen=True, kw_only=True)
+class Codes:
+    """What the screen makes of rows (csrc/ratio_search/codes.h), to be kept: then the rows needn't be read.
+
+    code_ND: int8.  scale_N: float32, the unit row is about code / scale.  residual_N: float32, at least how
+    far off that is.  row_norm_N: float64, sqrt(dot(x, x)) of the rows.
+    """
+
+    code_ND: NDArray[np.int8]
+    scale_N: NDArray[np.float32]
+    residual_N: NDArray[np.float32]
+    row_norm_N: NDArray[np.float64]
+
+
+def encode(rows: ArrayLike, *, num_threads: int = 1, name: str = "references") -> Codes:
+    """The codes that PreparedRefs would make of the rows. ValueError names a row that has no direction."""
+    row_ND = stored_rows(rows, name)
+    row_norm_N = row_norms(row_ND, name, num_threads=num_threads)
+    code_ND, scale_N, residual_N = _C.encode_rows(row_ND, row_norm_N, num_threads)
+    return Codes(code_ND=code_ND, scale_N=scale_N, residual_N=residual_N, row_norm_N=row_norm_N)
+
+
+def _as_array(rows: ArrayLike, name: str) -> tuple[NDArray[Any], bool]:
+    """The array over the rows' memory, and whether its 16 bits are a bfloat16."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(rows, torch.Tensor):
+        array = np.asarray(rows)
+        return array, array.dtype.name == "bfloat16"
+    if rows.device.type != "cpu":
+        raise ValueError(f"{WHO}: {name} lie on {rows.device}; pass rows.cpu()")
+    if rows.dtype != torch.bfloat16:
+        return np.asarray(rows.detach()), False
+    return rows.detach().view(torch.int16).numpy(), True

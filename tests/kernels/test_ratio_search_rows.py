@@ -1,0 +1,199 @@
+"""Rows of every type, in memory and in mapped files: the bits of their float32, and memory that stays."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from asl_fast import _C
+from asl_fast.kernels.ratio_search import PreparedRefs, encode
+from asl_fast.kernels.ratio_search.rows import BFLOAT16, float32_rows
+from asl_fast.records import Candidates
+
+torch = pytest.importorskip("torch")
+
+
+def assert_same(found: Candidates, want: Candidates) -> None:
+    for name, column_QK in vars(want).items():
+        np.testing.assert_array_equal(getattr(found, name), column_QK)
+
+
+def finite_bits(kind: str) -> NDArray[np.uint16]:
+    """Every finite number of the type but the zeros, as bits."""
+    bits = np.arange(1 << 16, dtype=np.uint16)
+    exponent = 0x7C00 if kind == "f16" else 0x7F80
+    return bits[((bits & exponent) != exponent) & ((bits & 0x7FFF) != 0)]
+
+
+def stored(kind: str, row_ND: NDArray[np.float32]) -> Any:
+    if kind == "bf16":
+        return torch.from_numpy(row_ND).to(torch.bfloat16)
+    return row_ND.astype({"f16": np.float16, "f32": np.float32, "f64": np.float64}[kind])
+
+
+@pytest.mark.parametrize("kind", ["f16", "bf16"])
+def test_every_finite_number_is_converted_exactly(kind: str) -> None:
+    bits_N1 = finite_bits(kind)[:, None]
+    want_N1 = torch.from_numpy(bits_N1.view(np.int16).copy())
+    want_N1 = want_N1.view(torch.float16 if kind == "f16" else torch.bfloat16).to(torch.float32).numpy()
+    rows_N1 = bits_N1.view(np.float16) if kind == "f16" else bits_N1
+    np.testing.assert_array_equal(_C.row_norms(rows_N1, 2), np.abs(want_N1[:, 0].astype(float)))
+    given = rows_N1 if kind == "f16" else torch.from_numpy(bits_N1.view(np.int16).copy()).view(torch.bfloat16)
+    np.testing.assert_array_equal(float32_rows(given, "rows"), want_N1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    kind=st.sampled_from(["f16", "bf16", "f32", "f64"]),
+    num_dims=st.one_of(st.integers(1, 80), st.sampled_from([255, 256, 1023, 8192])),
+    path=st.sampled_from(_C.build_info()["cpu_paths"]),
+    k=st.sampled_from([1, 5, 40, None]),
+)
+def test_rows_of_every_type_find_what_their_float32_finds(
+    seed: int, kind: str, num_dims: int, path: str, k: int | None
+) -> None:
+    rng = np.random.default_rng(seed)
+    ref_ND = rng.standard_normal((int(rng.integers(1, 200)), num_dims), dtype=np.float32)
+    if rng.random() < 0.3:
+        ref_ND = np.round(ref_ND) + (np.arange(num_dims) == 0)  # ties
+        ref_ND[~ref_ND.any(axis=1), 0] = 1
+    if rng.random() < 0.3:
+        ref_ND *= np.float32(2.0**-22)  # denormals of float16
+        ref_ND[~ref_ND.astype(np.float16).any(axis=1), 0] = 1
+    refs = stored(kind, ref_ND)
+    as_float32 = float32_rows(refs, "rows")
+    query_QD = as_float32[rng.integers(0, len(ref_ND), 5)] + rng.choice([0, 0.1]).astype(np.float32)
+    how: dict[str, Any] = {"k": k, "min_score": 0.1 if k is None else None, "tau": 1.2}
+    want = PreparedRefs(as_float32.copy(), _instructions="plain").search(query_QD, **how)
+    assert_same(PreparedRefs(refs, _instructions=path).search(query_QD, **how), want)
+    assert_same(PreparedRefs(refs, codes=encode(refs), _instructions=path).search(query_QD, **how), want)
+
+
+def test_queries_may_be_bfloat16_too() -> None:
+    rows = torch.randn(20, 16, dtype=torch.bfloat16, generator=torch.Generator().manual_seed(1))
+    found = PreparedRefs(rows).search(rows, k=1)
+    assert found.ref_row_QK[:, 0].tolist() == list(range(20))
+
+
+def test_an_ml_dtypes_array_is_taken_as_bfloat16() -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    row_ND = np.random.default_rng(2).standard_normal((20, 16)).astype(ml_dtypes.bfloat16)
+    found = PreparedRefs(row_ND).search(row_ND, k=3)
+    assert_same(found, PreparedRefs(row_ND.astype(np.float32)).search(row_ND.astype(np.float32), k=3))
+
+
+def test_a_tensor_elsewhere_is_refused_with_the_way_out() -> None:
+    with pytest.raises(ValueError, match=r"references lie on meta; pass rows\.cpu\(\)"):
+        PreparedRefs(torch.empty(2, 3, device="meta"))
+
+
+def test_bits_without_a_type_are_refused() -> None:
+    with pytest.raises(ValueError, match="got uint16"):
+        PreparedRefs(np.ones((2, 3), BFLOAT16))
+
+
+def test_rows_that_overflow_or_vanish_as_float32_are_named() -> None:
+    for value, what in ((1e200, "NaN or infinite"), (1e-200, "all zeros")):
+        row_ND = np.ones((3, 2))
+        row_ND[1] = value
+        with pytest.raises(ValueError, match=f"row 1 .*{what}"):
+            PreparedRefs(row_ND)
+
+
+@pytest.mark.parametrize("with_codes", [False, True])
+def test_a_choice_of_places_is_searched_as_if_it_were_all(with_codes: bool) -> None:
+    rng = np.random.default_rng(3)
+    row_ND = rng.standard_normal((5000, 24)).astype(np.float16)
+    place_L = np.flatnonzero(rng.random(5000) < 0.7)
+    codes = encode(row_ND) if with_codes else None
+    norm_L = rng.uniform(0.5, 2, len(place_L))
+    found = PreparedRefs(row_ND, norm_N=norm_L, codes=codes, place_L=place_L).search(row_ND[:50], k=7)
+    assert_same(found, PreparedRefs(row_ND[place_L], norm_N=norm_L).search(row_ND[:50], k=7))
+
+
+def test_places_that_are_no_rising_rows_are_refused() -> None:
+    row_ND = np.ones((4, 2), np.float32)
+    for places in ([2, 1], [0, 4], [-1, 0]):
+        with pytest.raises(ValueError, match="places must rise"):
+            PreparedRefs(row_ND, norm_N=np.ones(2), place_L=np.array(places), codes=PLACED_CODES)
+
+
+PLACED_CODES: Any = SimpleNamespace(
+    code_ND=np.full((4, 2), 127, np.int8),
+    scale_N=np.ones(4, np.float32),
+    residual_N=np.zeros(4, np.float32),
+    row_norm_N=np.ones(5),
+)
+
+
+@pytest.mark.parametrize("column", ["scale_N", "residual_N"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])
+def test_codes_without_a_valid_scale_or_residual_are_refused(column: str, value: float) -> None:
+    row_ND = np.ones((4, 2), np.float32)
+    codes = encode(row_ND)
+    getattr(codes, column)[2] = value
+    with pytest.raises(ValueError, match="codes of row 2 have no valid scale or residual"):
+        PreparedRefs(row_ND, codes=codes)
+
+
+def test_a_copy_on_write_map_keeps_what_was_written_to_it(tmp_path: Path) -> None:
+    """Handing back the pages of such a map would undo the writes."""
+    np.save(tmp_path / "rows.npy", np.ones((3000, 64), np.float32))
+    row_ND = np.load(tmp_path / "rows.npy", mmap_mode="c")
+    row_ND[:] = np.random.default_rng(4).standard_normal(row_ND.shape)
+    want_ND = np.array(row_ND)
+    PreparedRefs(row_ND).search(want_ND[:100], k=5)
+    np.testing.assert_array_equal(row_ND, want_ND)
+
+
+MEASURE = """
+import sys
+import numpy as np
+from asl_fast.kernels.ratio_search import PreparedRefs
+
+def peak_and_now():
+    fields = dict(line.split(":") for line in open("/proc/self/status"))
+    return [int(fields[name].split()[0]) * 1024 for name in ("VmHWM", "VmRSS")]
+
+row_ND = np.load(sys.argv[1], mmap_mode="r")
+query_QD = np.random.default_rng(1).standard_normal((int(sys.argv[2]), row_ND.shape[1])).astype(np.float32)
+PreparedRefs(query_QD[:64]).search(query_QD, k=10)
+before, _ = peak_and_now()
+refs = PreparedRefs(row_ND, num_threads=2)
+prepared, _ = peak_and_now()
+refs.search(query_QD, k=10, tau=np.inf)
+print(prepared - before, peak_and_now()[0] - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_a_mapped_file_does_not_fill_memory(tmp_path: Path) -> None:
+    """1.3 x (codes + norms) and what a search holds, far below the 154 MB of the file."""
+    num_rows, num_dims = 150_000, 256
+    rows = np.lib.format.open_memmap(tmp_path / "r.npy", "w+", np.float32, (num_rows, num_dims))
+    rng = np.random.default_rng(5)
+    for start in range(0, num_rows, 10_000):
+        rows[start : start + 10_000] = rng.standard_normal((10_000, num_dims), dtype=np.float32)
+    del rows
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, tmp_path / "r.npy", "2000"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    prepared, searched = map(int, done.stdout.split())
+    least = num_rows * (num_dims + 8)
+    assert prepared < 1.3 * least + 10e6
+    assert (
+        searched < 1.3 * least + 80e6
+    )  # the file's pages that searching leaves in place: at most 32 MB a go

@@ -1,0 +1,90 @@
+"""rescore against the float64 formula, and against the exact search that it must agree with bit for bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asl_fast.kernels.ratio_search import DIRECTIONS, PreparedRefs
+from asl_fast.kernels.rescore import Rescorer
+from asl_fast.kernels.rescore import reference as plain
+
+
+def assert_same(found, expected):
+    for name, want in zip(("ref_row_QK", "score_QK", "ratio_QK"), expected, strict=True):
+        np.testing.assert_array_equal(getattr(found, name), want, err_msg=name)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_every_answer_is_the_formula_bit_for_bit(data: st.DataObject) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    num_refs, num_queries = data.draw(st.integers(1, 60)), data.draw(st.integers(0, 20))
+    num_dims = data.draw(st.sampled_from([1, 2, 7, 8, 9, 31, 64, 100]))
+    num_candidates = data.draw(st.integers(0, 90))
+    whole = data.draw(st.booleans())  # small integers: ties and duplicates
+
+    def rows(number):
+        row = rng.integers(-2, 3, (number, num_dims)) if whole else rng.standard_normal((number, num_dims))
+        row = row.astype(np.float32)
+        row[~row.any(axis=1), 0] = 1
+        return row
+
+    query_QD, ref_ND = rows(num_queries), rows(num_refs)
+    norms = np.array([1 / 3, 2 / 3, 1.0, 4 / 3])  # few of them: ratios that meet tau exactly
+    query_norm_Q, ref_norm_N = rng.choice(norms, num_queries), rng.choice(norms, num_refs)
+    asked = {
+        "k": data.draw(st.one_of(st.none(), st.integers(1, 100))),
+        "min_score": rng.choice([-np.inf, 0.0, 0.5], num_queries),
+        "direction": data.draw(st.sampled_from(DIRECTIONS)),
+    }
+    tau_Q = rng.choice([0.5, 1.0, 2.0, 1e-9], num_queries)
+    candidate_QF = rng.integers(-1, num_refs, (num_queries, num_candidates))
+    expected = plain.rescore(
+        candidate_QF, query_QD, ref_ND,
+        query_norm_Q=query_norm_Q, ref_norm_N=ref_norm_N, tau_Q=tau_Q, **asked,
+    )  # fmt: skip
+    for num_threads in (1, 2, 7):
+        rescorer = Rescorer(ref_ND, norm_N=ref_norm_N, num_threads=num_threads)
+        found = rescorer.best(candidate_QF, query_QD, tau=tau_Q, norm_Q=query_norm_Q, **asked)
+        assert_same(found, expected)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_with_every_row_a_candidate_it_is_the_exact_search(direction: str) -> None:
+    rng = np.random.default_rng(1)
+    ref_ND, query_QD = (rng.standard_normal((n, 100)).astype(np.float32) for n in (500, 40))
+    candidate_QF = rng.permuted(np.tile(np.arange(500), (40, 2)), axis=1)  # each twice, in any order
+    found = Rescorer(ref_ND).best(candidate_QF, query_QD, k=12, direction=direction)
+    want = PreparedRefs(ref_ND).search(query_QD, k=12, direction=direction)
+    assert_same(found, (want.ref_row_QK, want.score_QK, want.ratio_QK))
+
+
+def test_a_query_without_a_valid_candidate_gets_an_empty_row() -> None:
+    rescorer = Rescorer(np.eye(3, dtype=np.float32))
+    found = rescorer.best([[-1, -1], [0, 1]], np.array([[1, 0, 0], [0, 9, 0]], np.float32), k=2)
+    assert_same(found, ([[-1, -1]] * 2, [[-np.inf] * 2] * 2, [[np.nan] * 2] * 2))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"candidate_QF": [[0, 3]]}, "rows of the 3 references, or -1 for none, got 3"),
+        ({"candidate_QF": [[-2]]}, "or -1 for none, got -2"),
+        ({"candidate_QF": [[0], [1]]}, r"int64 of shape \(1, F\)"),
+        ({"candidate_QF": np.zeros((1, 2), np.int32)}, "must be int64"),
+        ({"query_QD": np.ones((1, 4), np.float32)}, "4 columns but the references have 3"),
+        ({"k": 0}, "k must be a whole number from 1"),
+        ({"tau": 0.0}, "tau must be above 0, got 0"),
+        ({"tau": [1.0, 1.0]}, "tau must be one number or one per query"),
+        ({"direction": "up"}, "direction must be one of"),
+        ({"norm_Q": [0.0]}, "norms of queries must be finite and above 0"),
+        ({"query_QD": np.zeros((1, 3), np.float32)}, "all zeros"),
+    ],
+)
+def test_an_argument_that_breaks_a_rule_is_named(change: dict, message: str) -> None:
+    asked = {"candidate_QF": [[0, 1]], "query_QD": np.ones((1, 3), np.float32), **change}
+    with pytest.raises(ValueError, match=message):
+        Rescorer(np.eye(3, dtype=np.float32)).best(**asked)
