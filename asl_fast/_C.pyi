@@ -6,22 +6,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-class Refs:
-    @property
-    def path(self) -> str: ...
-    def search(
+Progress = Callable[[int, int], object] | None
+
+class Asked:
+    def __init__(
         self,
         queries: NDArray[np.float32],
         row_norm: NDArray[np.float64],
         norm: NDArray[np.float64],
         tau: NDArray[np.float64],
-        k: int,
         min_score: NDArray[np.float64],
         direction: str,
-        num_threads: int,
-        progress: Callable[[int, int], object] | None,
-        counts: dict[str, int] | None = None,
+        rank: NDArray[np.int64] | None,
+    ) -> None: ...
+
+class Refs:
+    @property
+    def path(self) -> str: ...
+    def search(
+        self, asked: Asked, k: int, num_threads: int, progress: Progress, counts: dict[str, int] | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]: ...
+    def best_pairs(
+        self, asked: Asked, k: int, num_pairs: int, num_threads: int, progress: Progress
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]: ...
 
 def build_info() -> dict[str, Any]: ...
 

@@ -104,6 +104,47 @@ class Candidates:
                 f"{self.ref_row_QK.shape}, {self.score_QK.shape}, {self.ratio_QK.shape}"
             )
 
+    def pairs(self) -> Pairs:
+        """The same as one list: queries in order, best first within a query."""
+        query_row_M, slot_M = np.nonzero(self.ref_row_QK >= 0)
+        return Pairs(
+            query_row_M=query_row_M,
+            ref_row_M=self.ref_row_QK[query_row_M, slot_M],
+            score_M=self.score_QK[query_row_M, slot_M],
+            ratio_M=self.ratio_QK[query_row_M, slot_M],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """Pairs of many queries in one list; what made it says in which order.
+
+    query_row_M, ref_row_M: int64.  score_M: float64 cosine.  ratio_M: float64 |query| / |reference|.
+    """
+
+    query_row_M: NDArray[np.int64]
+    ref_row_M: NDArray[np.int64]
+    score_M: NDArray[np.float64]
+    ratio_M: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        shapes = {name: column.shape for name, column in vars(self).items()}
+        if len(set(shapes.values())) != 1 or self.score_M.ndim != 1:
+            raise ValueError(f"pairs: columns must have one length, got {shapes}")
+
+    def __len__(self) -> int:
+        return len(self.score_M)
+
+    def __getitem__(self, which: slice | NDArray[np.intp] | NDArray[np.bool_]) -> Pairs:
+        return Pairs(**{name: column[which] for name, column in vars(self).items()})
+
+    @staticmethod
+    def joined(parts: Sequence[Pairs]) -> Pairs:
+        """One list after the other; at least one."""
+        return Pairs(
+            **{name: np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])}
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Matches:

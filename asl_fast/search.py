@@ -5,8 +5,16 @@ shards), which are embedded first; --refs may be an index folder, too. Every mat
 its ratio |query| / |reference| and a verdict: `copy` where the ratio is at most tau, `original` where the
 query holds more than the reference, so that it can't be a copy of it.
 
-example:
+What is kept of all pairs that pass --direction:
+  -k 10                 the nearest 10 of each query (this is the default)
+  --min-score 0.8       every pair from this cosine on, however many; with -k or --best-pairs only such pairs
+  --best-pairs 500000   the best 500,000 of all queries together, as in DISC21; with -k at most k a query
+
+examples:
   asl-fast search --refs refs.npy --queries queries/ --out matches.csv --report report.html
+  asl-fast search --refs refs.npy --queries queries.npy -k 1 --direction copy
+  asl-fast search --refs refs.index --queries queries.npy --min-score 0.8
+  asl-fast search --refs refs.npy --queries queries.npy --best-pairs 500000 --tau 0.95
 """
 
 from __future__ import annotations
@@ -15,18 +23,18 @@ import argparse
 import math
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from asl_fast import matching, reports
 from asl_fast.embeddings import holds_embeddings, read_embeddings
 from asl_fast.errors import DONE, PARTIAL, InputError, run_command
 from asl_fast.files import check_writable
-from asl_fast.indexes import Index
+from asl_fast.indexes import Index, Searchable
 from asl_fast.indexes.folder import Snapshot, holds_index
-from asl_fast.records import Candidates, Embeddings, Matches
+from asl_fast.records import Embeddings, Pairs
 
 DEFAULT_K = 10
 Refs = Embeddings | Snapshot
@@ -48,12 +56,15 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--report", help="also write an HTML page of the pairs, to look at")
     where.add_argument("--failures", help="list of pictures that failed (default: failures.csv beside --out)")
     what = parser.add_argument_group("what")
-    what.add_argument("-k", "--k", type=int, help="matches a query (default: 10; all with --min-score)")
+    what.add_argument(
+        "-k", "--k", type=int, help=f"most matches a query (default: {DEFAULT_K} where nothing else limits)"
+    )
     what.add_argument("--min-score", type=float, help="keep only pairs with at least this cosine")
+    what.add_argument("--best-pairs", type=int, metavar="M", help="the best M pairs of all queries together")
     what.add_argument("--tau", type=float, default=1.0, help="largest ratio of a copy (default: %(default)s)")
     what.add_argument(
         "--direction", choices=("both", "copy", "original"), default="both",
-        help="which verdicts to look for; `both` takes the nearest of either (default: %(default)s)",
+        help="which verdicts to look for; `both` takes the best of either kind (default: %(default)s)",
     )  # fmt: skip
     what.add_argument(
         "--norms", nargs=2, metavar=("REF_NORMS", "QUERY_NORMS"),
@@ -73,27 +84,26 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     started = time.perf_counter()
     refs, queries, num_failed = _read_sides(args)
+    num_best = max(args.show, args.report_pairs if args.report else 0)
     found = _search(args, refs, queries)
-    matches = matching.judge(found, queries, refs, args.tau)
-    matching.write_matches(args.out, matches)
+    written = matching.write_pairs(args.out, found, queries, refs, args.tau, num_best=num_best)
     if args.report:
-        _write_report(args, matches, refs, queries)
+        _write_report(args, written, refs, queries)
     if args.show:
-        print(reports.table(matches, args.show))
-    print(_summary(args, matches, refs, queries, num_failed, time.perf_counter() - started))
+        print(reports.table(written.best, args.show, written.num_matches))
+    print(_summary(args, written, refs, queries, num_failed, time.perf_counter() - started))
     return PARTIAL if num_failed else DONE
 
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse what can be refused before any work."""
-    if args.k is not None and args.k < 1:
-        raise InputError(f"--k must be at least 1, got {args.k}")
     if args.min_score is not None and not -1 <= args.min_score <= 1:
         raise InputError(f"--min-score is a cosine, from -1 to 1, got {args.min_score}")
     if not (math.isfinite(args.tau) and args.tau > 0):
         raise InputError(f"--tau must be a finite number above 0, got {args.tau}; 1.0 is the paper's")
     for flag, number, least in (
-        ("--show", args.show, 0), ("--report-pairs", args.report_pairs, 1), ("--threads", args.threads, 1),
+        ("--k", args.k, 1), ("--best-pairs", args.best_pairs, 1), ("--show", args.show, 0),
+        ("--report-pairs", args.report_pairs, 1), ("--threads", args.threads, 1),
     ):  # fmt: skip
         if number is not None and number < least:
             raise InputError(f"{flag} must be at least {least}, got {number}")
@@ -144,7 +154,9 @@ def _open_index(args: argparse.Namespace) -> Snapshot | None:
             f"--norms goes with files of embeddings, but --refs {args.refs} is an index, which holds its "
             "own; build one of embeddings with these norms, or search the file"
         )
-    return Snapshot(args.refs, device=args.device, num_threads=args.threads, keep_prepared=False)
+    return Snapshot(
+        args.refs, device=args.device, num_threads=args.threads, keep_prepared=_wants_all_above(args)
+    )
 
 
 def _embed(args: argparse.Namespace, side: str) -> tuple[Embeddings, int]:
@@ -161,67 +173,82 @@ def _embed(args: argparse.Namespace, side: str) -> tuple[Embeddings, int]:
     return done.embeddings, len(done.failures)
 
 
-def _search(args: argparse.Namespace, refs: Refs, queries: Embeddings) -> Candidates:
-    index = (
+def _wants_all_above(args: argparse.Namespace) -> bool:
+    """True if nothing but --min-score limits what is found."""
+    return args.min_score is not None and args.k is None and args.best_pairs is None
+
+
+def _search(args: argparse.Namespace, refs: Refs, queries: Embeddings) -> Iterator[Pairs]:
+    index: Searchable = (
         Index(refs, device=args.device, num_threads=args.threads) if isinstance(refs, Embeddings) else refs
     )
-    k = args.k if args.k is not None or args.min_score is not None else DEFAULT_K
     with tqdm(unit=" pairs", unit_scale=True, desc="search", file=sys.stderr, delay=1) as bar:
 
         def show(pairs_done: int, pairs_in_all: int) -> None:
             bar.total = pairs_in_all
             bar.update(pairs_done - bar.n)
 
-        return index.search(queries, k, args.tau, args.min_score, direction=args.direction, progress=show)
+        if _wants_all_above(args):
+            yield from index.pairs_above(
+                queries, args.min_score, args.tau, direction=args.direction, progress=show
+            )
+        elif args.best_pairs is not None:
+            yield index.best_pairs(
+                queries, args.best_pairs, args.tau, args.min_score,
+                k=args.k, direction=args.direction, progress=show,
+            )  # fmt: skip
+        else:
+            yield index.search(
+                queries, args.k or DEFAULT_K, args.tau, args.min_score,
+                direction=args.direction, progress=show,
+            ).pairs()  # fmt: skip
 
 
-def _write_report(args: argparse.Namespace, matches: Matches, refs: Refs, queries: Embeddings) -> None:
+def _write_report(
+    args: argparse.Namespace, written: matching.Written, refs: Refs, queries: Embeddings
+) -> None:
     from asl_fast.pictures import finder
 
     reports.write_html(
         args.report,
-        matches,
+        written.best,
         tau=args.tau,
         query_picture=finder(queries),
         reference_picture=finder(refs),
         max_pairs=args.report_pairs,
         matches_name=Path(args.out).name,
+        num_matches=written.num_matches,
     )
 
 
 def _summary(
     args: argparse.Namespace,
-    matches: Matches,
+    written: matching.Written,
     refs: Refs,
     queries: Embeddings,
     num_failed: int,
     seconds: float,
 ) -> str:
-    """The closing line. A query that found less than was asked for is said, never hidden."""
-    copies = sum(verdict == "copy" for verdict in matches.verdict_M)
+    """The closing line. A search that found less than was asked for is said, never hidden."""
     parts = [
-        f"search: {len(queries)} queries x {len(refs)} references -> {len(matches)} matches "
-        f"({copies} copy, {len(matches) - copies} original) in {seconds:.1f} s, written to {args.out}"
+        f"search: {len(queries)} queries x {len(refs)} references -> {written.num_matches} matches "
+        f"({written.num_copies} copy, {written.num_matches - written.num_copies} original) "
+        f"in {seconds:.1f} s, written to {args.out}"
     ]
-    per_query = np.array(list(_count(matches, queries).values()))
-    if args.min_score is None:
+    if args.best_pairs is not None:
+        if written.num_matches < args.best_pairs:
+            parts.append(f"fewer than {args.best_pairs}: no other pair passes")
+    elif args.min_score is None:
         asked = min(args.k or DEFAULT_K, len(refs))
-        if (short := int((per_query < asked).sum())) > 0:
+        if (short := int((written.num_found_Q < asked).sum())) > 0:
             parts.append(
                 f"{short} queries have fewer than {asked}: no other reference passes --direction and --tau"
             )
-    elif (none := int((per_query == 0).sum())) > 0:
+    elif (none := int((written.num_found_Q == 0).sum())) > 0:
         parts.append(f"{none} queries have no match")
     if num_failed:
         parts.append(f"{num_failed} pictures failed, see failures.csv")
     return "; ".join(parts)
-
-
-def _count(matches: Matches, queries: Embeddings) -> dict[str, int]:
-    found = dict.fromkeys(queries.ids, 0)
-    for query_id in matches.query_id_M:
-        found[query_id] += 1
-    return found
 
 
 def main(argv: list[str] | None = None) -> int:

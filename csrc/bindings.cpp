@@ -52,6 +52,21 @@ py::tuple as_arrays(const rs::Found& found, const rs::Rows& queries, const doubl
     return py::make_tuple(row, score, ratio);
 }
 
+// The columns of a list of pairs: query, row, score, ratio.
+py::tuple as_arrays(const std::vector<rs::QueryPair>& best, const rs::Rows& queries, const double* ref_norm) {
+    const auto length = static_cast<py::ssize_t>(best.size());
+    py::array_t<std::int64_t> query(length), row(length);
+    py::array_t<double> score(length), ratio(length);
+    for (py::ssize_t i = 0; i < length; ++i) {
+        const rs::QueryPair& pair = best[static_cast<std::size_t>(i)];
+        query.mutable_data()[i] = pair.query;
+        row.mutable_data()[i] = pair.row;
+        score.mutable_data()[i] = pair.score;
+        ratio.mutable_data()[i] = queries.norm[pair.query] / ref_norm[pair.row];
+    }
+    return py::make_tuple(query, row, score, ratio);
+}
+
 // uint16 stands for bfloat16, which NumPy lacks.
 rs::Number number_of(const py::array& rows) {
     const char kind = rows.dtype().kind();
@@ -108,28 +123,6 @@ rs::StoredCodes borrow(const Codes& codes, const py::array& rows) {
     return {code.data(), inverse_scale.data(), residual.data()};
 }
 
-// Prepared references together with the arrays that they borrow.
-class Refs {
-   public:
-    template <typename Prepare>
-    Refs(std::vector<py::object> kept, std::int64_t num_dims, const double* norm, const Prepare& prepare)
-        : kept_(std::move(kept)), num_dims_(num_dims), norm_(norm) {
-        const py::gil_scoped_release released;
-        refs_ = prepare();
-    }
-
-    std::string path() const { return refs_->path(); }
-    py::tuple search(const Floats& value, const Doubles& row_norm, const Doubles& norm, const Doubles& tau, std::int64_t k,
-                     const Doubles& min_score, const std::string& direction, int num_threads, const py::object& progress,
-                     const py::object& counts) const;
-
-   private:
-    std::vector<py::object> kept_;
-    std::int64_t num_dims_;
-    const double* norm_;  // the predicate's, one a row
-    std::unique_ptr<rs::Refs> refs_;
-};
-
 rs::Direction direction_named(const std::string& name) {
     if (name == "copy") return rs::Direction::copy;
     if (name == "original") return rs::Direction::original;
@@ -137,34 +130,107 @@ rs::Direction direction_named(const std::string& name) {
     throw std::invalid_argument("ratio_search: direction must be copy, original or both, got " + name);
 }
 
-py::tuple Refs::search(const Floats& value, const Doubles& row_norm, const Doubles& norm, const Doubles& tau, std::int64_t k,
-                       const Doubles& min_score, const std::string& direction, int num_threads, const py::object& progress,
-                     const py::object& counts) const {
-    const rs::Rows queries = borrow(value, row_norm, norm);
-    if (queries.num_dims != num_dims_ || tau.size() != queries.num_rows ||
-        min_score.size() != queries.num_rows) {
-        throw std::invalid_argument("ratio_search: queries must have the references' width, one tau and one min_score each");
+// What is the same in every kind of search. Holds the arrays that `queries` borrows.
+struct Asked {
+    Floats value;
+    Doubles row_norm, norm, tau, min_score;
+    rs::Direction direction;
+    std::optional<Int64s> rank;
+    rs::Rows queries;
+
+    Asked(Floats value_, Doubles row_norm_, Doubles norm_, Doubles tau_, Doubles min_score_, const std::string& direction_,
+          std::optional<Int64s> rank_)
+        : value(std::move(value_)),
+          row_norm(std::move(row_norm_)),
+          norm(std::move(norm_)),
+          tau(std::move(tau_)),
+          min_score(std::move(min_score_)),
+          direction(direction_named(direction_)),
+          rank(std::move(rank_)),
+          queries(borrow(value, row_norm, norm)) {}
+
+    rs::Wanted wanted(std::int64_t k, rs::Counts* counts) const {
+        return {k, min_score.data(), tau.data(), direction, counts, rank ? rank->data() : nullptr};
     }
-    rs::Counts done;
-    const rs::Wanted wanted{k, min_score.data(), tau.data(), direction_named(direction), counts.is_none() ? nullptr : &done};
-    // Runs in the caller's thread, so that Ctrl-C and an exception of the callback end the search.
-    const rs::Tell tell = [&](std::int64_t done, std::int64_t total) {
+};
+
+// Runs in the caller's thread, so that Ctrl-C and an exception of the callback end the search.
+rs::Tell teller(const py::object& progress) {
+    return [&progress](std::int64_t done, std::int64_t total) {
         const py::gil_scoped_acquire acquired;
         if (PyErr_CheckSignals() != 0) throw py::error_already_set();
         if (!progress.is_none()) progress(done, total);
         return true;
     };
+}
+
+// Prepared references together with the arrays that they borrow.
+class Refs {
+   public:
+    template <typename AnyRows, typename Prepare>
+    Refs(std::vector<py::object> kept, const AnyRows& rows, const Prepare& prepare)
+        : kept_(std::move(kept)), num_rows_(rows.num_rows), num_dims_(rows.num_dims), norm_(rows.norm) {
+        const py::gil_scoped_release released;
+        refs_ = prepare();
+    }
+
+    std::string path() const { return refs_->path(); }
+    py::tuple search(const Asked& asked, std::int64_t k, int num_threads, const py::object& progress,
+                     const py::object& counts) const;
+    py::tuple best_pairs(const Asked& asked, std::int64_t k, std::int64_t num_pairs, int num_threads,
+                         const py::object& progress, const py::object& counts) const;
+
+   private:
+    void check(const Asked& asked) const;
+
+    std::vector<py::object> kept_;
+    std::int64_t num_rows_;
+    std::int64_t num_dims_;
+    const double* norm_;  // the predicate's, one a row
+    std::unique_ptr<rs::Refs> refs_;
+};
+
+void Refs::check(const Asked& asked) const {
+    if (asked.queries.num_dims != num_dims_ || asked.tau.size() != asked.queries.num_rows ||
+        asked.min_score.size() != asked.queries.num_rows || (asked.rank && asked.rank->size() != num_rows_)) {
+        throw std::invalid_argument(
+            "ratio_search: queries must have the references' width, one tau and one min_score each; rank is one a reference");
+    }
+}
+
+void report(const rs::Counts& done, const py::object& counts) {
+    if (counts.is_none()) return;
+    counts["screened"] = done.screened.load();
+    counts["passed"] = done.passed.load();
+    counts["scored"] = done.scored.load();
+}
+
+py::tuple Refs::search(const Asked& asked, std::int64_t k, int num_threads, const py::object& progress,
+                       const py::object& counts) const {
+    check(asked);
+    rs::Counts done;
     rs::Found found;
+    const rs::Wanted wanted = asked.wanted(k, counts.is_none() ? nullptr : &done);
     {
         const py::gil_scoped_release released;
-        refs_->search(queries, wanted, num_threads, tell, found);
+        refs_->search(asked.queries, wanted, num_threads, teller(progress), found);
     }
-    if (!counts.is_none()) {
-        counts["screened"] = done.screened.load();
-        counts["passed"] = done.passed.load();
-        counts["scored"] = done.scored.load();
+    report(done, counts);
+    return as_arrays(found, asked.queries, norm_, k);
+}
+
+py::tuple Refs::best_pairs(const Asked& asked, std::int64_t k, std::int64_t num_pairs, int num_threads,
+                           const py::object& progress, const py::object& counts) const {
+    check(asked);
+    rs::Counts done;
+    std::vector<rs::QueryPair> best;
+    const rs::Wanted wanted = asked.wanted(k, counts.is_none() ? nullptr : &done);
+    {
+        const py::gil_scoped_release released;
+        refs_->best_pairs(asked.queries, wanted, num_pairs, num_threads, teller(progress), best);
     }
-    return as_arrays(found, queries, norm_, k);
+    report(done, counts);
+    return as_arrays(best, asked.queries, norm_);
 }
 
 Doubles row_norms(const py::array& value, int num_threads) {
@@ -214,7 +280,7 @@ Refs prepare_cpu(const py::array& value, const Doubles& row_norm, const Doubles&
     const rs::StoredCodes given = codes ? borrow(*codes, value) : rs::StoredCodes{};
     std::vector<py::object> kept{value, row_norm, norm};
     if (place) kept.push_back(*place);
-    return Refs(std::move(kept), rows.num_dims, norm.data(), [&] {
+    return Refs(std::move(kept), rows, [&] {
         return rs::prepare_cpu(rows, codes ? &given : nullptr, num_threads, instructions);
     });
 }
@@ -222,14 +288,14 @@ Refs prepare_cpu(const py::array& value, const Doubles& row_norm, const Doubles&
 Refs prepare_chunked_on_host(const Floats& value, const Doubles& row_norm, const Doubles& norm, std::int64_t chunk_rows,
                              std::int64_t capacity) {
     const rs::Rows rows = borrow(value, row_norm, norm);
-    return Refs({value, row_norm, norm}, rows.num_dims, norm.data(),
+    return Refs({value, row_norm, norm}, rows,
                 [&] { return rs::prepare_chunked_on_host(rows, chunk_rows, capacity); });
 }
 
 Refs prepare_cuda(const Floats& value, const Doubles& row_norm, const Doubles& norm) {
 #if defined(ASL_FAST_WITH_CUDA)
     const rs::Rows rows = borrow(value, row_norm, norm);
-    return Refs({value, row_norm, norm}, rows.num_dims, norm.data(), [&] { return rs::prepare_cuda(rows); });
+    return Refs({value, row_norm, norm}, rows, [&] { return rs::prepare_cuda(rows); });
 #else
     (void)value, (void)row_norm, (void)norm;
     throw std::invalid_argument("ratio_search: this build has no CUDA; use device='cpu'");
@@ -276,8 +342,14 @@ PYBIND11_MODULE(_C, module) {
     module.def("prepare_cuda", &prepare_cuda, py::arg("rows").noconvert(), py::arg("row_norm"), py::arg("norm"));
     module.def("prepare_chunked_on_host", &prepare_chunked_on_host, py::arg("rows").noconvert(), py::arg("row_norm"),
                py::arg("norm"), py::arg("chunk_rows"), py::arg("capacity"));
+    py::class_<Asked>(module, "Asked")
+        .def(py::init<Floats, Doubles, Doubles, Doubles, Doubles, const std::string&, std::optional<Int64s>>(),
+             py::arg("queries").noconvert(), py::arg("row_norm"), py::arg("norm"), py::arg("tau"), py::arg("min_score"),
+             py::arg("direction"), py::arg("rank"));
     py::class_<Refs>(module, "Refs")
         .def_property_readonly("path", &Refs::path)
-        .def("search", &Refs::search, py::arg("queries").noconvert(), py::arg("row_norm"), py::arg("norm"), py::arg("tau"),
-             py::arg("k"), py::arg("min_score"), py::arg("direction"), py::arg("num_threads"), py::arg("progress"), py::arg("counts") = py::none());
+        .def("search", &Refs::search, py::arg("asked"), py::arg("k"), py::arg("num_threads"), py::arg("progress"),
+             py::arg("counts") = py::none())
+        .def("best_pairs", &Refs::best_pairs, py::arg("asked"), py::arg("k"), py::arg("num_pairs"), py::arg("num_threads"),
+             py::arg("progress"), py::arg("counts") = py::none());
 }

@@ -5,21 +5,22 @@ For example, with `refs` and `queries` arrays of raw rows, or Embeddings:
     index = Index(refs)
     found = index.search(queries, k=10, tau=1.0)
     found.ref_row_QK, found.score_QK, found.ratio_QK
+    best = index.best_pairs(queries, 500_000)          # of all queries together
+    for pairs in index.pairs_above(queries, 0.8): ...  # every pair, a batch at a time
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from numpy.typing import ArrayLike
 
-from asl_fast.kernels.ratio_search import PreparedRefs
-from asl_fast.records import Candidates, Embeddings
+from asl_fast.indexes.searchable import Searchable
+from asl_fast.kernels.ratio_search import PreparedRefs, Progress, Question
+from asl_fast.records import Candidates, Embeddings, Pairs
 
-__all__ = ["Index"]
+__all__ = ["Index", "Searchable"]
 
 
-class Index:
+class Index(Searchable):
     """Exact search over raw descriptor rows.
 
     refs: (N, D) raw rows (float16, float32 or float64; searched as float32), or Embeddings, whose norm_N
@@ -36,6 +37,7 @@ class Index:
         device: str = "cpu",
         num_threads: int | None = None,
     ) -> None:
+        self._num_threads = num_threads
         if isinstance(refs, Embeddings):
             self._refs = PreparedRefs(
                 refs.row_ND,
@@ -60,41 +62,10 @@ class Index:
         """What runs: an instruction set such as "avx512vnni", or "cuda"."""
         return self._refs.path
 
-    def search(
-        self,
-        queries: ArrayLike | Embeddings,
-        k: int | None = 10,
-        tau: ArrayLike = 1.0,
-        min_score: ArrayLike | None = None,
-        *,
-        direction: str = "copy",
-        query_norms: ArrayLike | None = None,
-        progress: Callable[[int, int], object] | None = None,
-    ) -> Candidates:
-        """The best k references of each query by cosine, among those that pass the ratio test.
+    def _nearest(self, question: Question, k: int, progress: Progress | None) -> Candidates:
+        return self._refs.nearest(question, k, progress=progress)
 
-        direction: "copy" keeps |query| / |reference| <= tau (the query may be an edited copy), "original"
-        keeps the others, "both" keeps all.
-        min_score: only pairs with score >= min_score; with k=None every such pair.
-        tau, min_score: one number or one per query.
-        query_norms: (Q,) predicate norms in place of the rows' own, or of the Embeddings'.
-        progress(pairs_done, pairs_in_all): called about ten times a second.
-        Fewer than k: the rest of the row is -1, score -inf, ratio nan. ValueError on bad input.
-        """
-        if isinstance(queries, Embeddings):
-            rows: ArrayLike = queries.row_ND
-            ids, name = queries.ids, queries.name
-            query_norms = queries.norm_N if query_norms is None else query_norms
-        else:
-            rows, ids, name = queries, None, "queries"
-        return self._refs.search(
-            rows,
-            k=k,
-            tau=tau,
-            min_score=min_score,
-            direction=direction,
-            norm_Q=query_norms,
-            progress=progress,
-            name=name,
-            ids=ids,
-        )
+    def _best_pairs(
+        self, question: Question, num_pairs: int, k: int | None, progress: Progress | None
+    ) -> Pairs:
+        return self._refs.best_pairs(question, num_pairs, k=k, progress=progress)

@@ -7,37 +7,112 @@ spreadsheet's formula (`=1+1`) stands there as it is; import such a file as text
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import itertools
 import math
 import os
 from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from asl_fast.files import csv_rows, replacing
-from asl_fast.records import COPY, ORIGINAL, Matches
+from asl_fast.matching.judge import check_pairs, checked_tau, ranks, verdicts
+from asl_fast.matching.sorted_runs import RUN_PAIRS, SortedRuns
+from asl_fast.records import COPY, ORIGINAL, Described, Embeddings, Matches, Pairs
 
 NUMBERS = ("score", "query_norm", "reference_norm", "ratio")
 COLUMNS = ("query_id", "reference_id", *NUMBERS, "verdict")
+_ROWS_AT_ONCE = 2**16  # as text
+_NO_ROWS = np.empty(0, np.int64)
+_NO_PAIRS = Pairs(query_row_M=_NO_ROWS, ref_row_M=_NO_ROWS, score_M=np.empty(0), ratio_M=np.empty(0))
 VERDICTS = {COPY: COPY, ORIGINAL: ORIGINAL}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What a matches.csv came to.
+
+    num_found_Q: matches of each query.  best: the first of them, as many as were asked for.
+    """
+
+    num_matches: int
+    num_copies: int
+    num_found_Q: NDArray[np.int64]
+    best: Matches
+
+
+def write_pairs(
+    path: str | os.PathLike[str],
+    batches: Iterable[Pairs],
+    queries: Embeddings,
+    refs: Described,
+    tau: ArrayLike = 1.0,
+    *,
+    num_best: int = 0,
+    run_pairs: int = RUN_PAIRS,
+) -> Written:
+    """Judge pairs of any number and write them, best score first; or leave `path` as it was.
+
+    batches: in any order, but all pairs of a query in one batch. They are sorted on disk, beside `path`, in
+    32 bytes a pair; memory is that of SortedRuns.
+    """
+    tau_Q = checked_tau(tau, len(queries))
+    num_found_Q = np.zeros(len(queries), np.int64)
+    best, num_copies = [_NO_PAIRS], 0
+    with (
+        replacing(path) as temporary,
+        SortedRuns(temporary.parent, ranks(queries.ids), refs.ids, run_pairs) as runs,
+        _opened(temporary) as file,
+    ):
+        for batch in batches:
+            check_pairs(batch, queries, refs)
+            num_found_Q += np.bincount(batch.query_row_M, minlength=len(queries))
+            runs.add(batch)
+        for pairs in runs.merged():
+            best.append(pairs[: max(0, num_best - sum(map(len, best)))])
+            for first in range(0, len(pairs), _ROWS_AT_ONCE):
+                matches = verdicts(pairs[first : first + _ROWS_AT_ONCE], queries, refs, tau_Q)
+                _write_rows(file, matches)
+                num_copies += matches.verdict_M.count(COPY)
+    return Written(
+        num_matches=int(num_found_Q.sum()),
+        num_copies=num_copies,
+        num_found_Q=num_found_Q,
+        best=verdicts(Pairs.joined(best), queries, refs, tau_Q),
+    )
 
 
 def write_matches(path: str | os.PathLike[str], matches: Matches) -> None:
     """Write the whole table, or leave `path` as it was."""
+    with replacing(path) as temporary, _opened(temporary) as file:
+        _write_rows(file, matches)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """A table that has its header."""
+    with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerow(COLUMNS)
+        yield file
+
+
+def _write_rows(file: TextIO, matches: Matches) -> None:
     columns = [getattr(matches, f"{name}_M") for name in COLUMNS]
     plain = [column.tolist() if isinstance(column, np.ndarray) else column for column in columns]
-    # Python before 3.13 leaves a lone CR unquoted, and a reader would take it for the end of the row
-    has_cr = any("\r" in identity for ids in columns[:2] for identity in ids)
-    with (
-        replacing(path) as temporary,
-        open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="") as file,
-    ):
-        writer = csv.writer(
-            file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC if has_cr else csv.QUOTE_MINIMAL
-        )
-        writer.writerow(COLUMNS)
+    writer = csv.writer(file, lineterminator="\n")
+    if not any("\r" in identity for ids in columns[:2] for identity in ids):
         writer.writerows(zip(*plain, strict=True))
+        return
+    # Python before 3.13 leaves a lone CR unquoted, and a reader would take it for the end of the row
+    quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    for row in zip(*plain, strict=True):
+        (quoting if "\r" in row[0] or "\r" in row[1] else writer).writerow(row)
 
 
 def read_matches(path: str | os.PathLike[str]) -> Matches:

@@ -55,11 +55,13 @@ def write_html(
     title: str = "asl_fast matches",
     max_pairs: int = DEFAULT_MAX_PAIRS,
     matches_name: str = "matches.csv",
+    num_matches: int | None = None,
 ) -> None:
     """Write the page of the best `max_pairs` matches, or leave `path` as it was.
 
     query_picture and reference_picture are called once for each distinct id on the page; None, or a
-    Picture without an image, becomes a placeholder.
+    Picture without an image, becomes a placeholder. num_matches: how many there are in all, if `matches`
+    holds only the best of them.
     """
     if max_pairs < 1:
         raise ValueError(f"report: the number of pairs must be at least 1, got {max_pairs}")
@@ -84,7 +86,7 @@ def write_html(
         pairs=pairs,
         title=printable(title),
         tau=tau,
-        num_matches=len(matches),
+        num_matches=len(matches) if num_matches is None else num_matches,
         num_copies=sum(pair["is_copy"] for pair in pairs),
         lowest_score=float(np.min(matches.score_M[:shown], initial=1.0)),
         matches_name=printable(matches_name),

@@ -18,8 +18,12 @@ def printable(text: str) -> str:
     )
 
 
-def table(matches: Matches, num_rows: int) -> str:
-    """The best `num_rows` matches as lines of text, with a line that says how many are left out."""
+def table(matches: Matches, num_rows: int, num_matches: int | None = None) -> str:
+    """The best `num_rows` matches as lines of text, with a line that says how many are left out.
+
+    num_matches: how many there are in all, if `matches` holds only the best of them.
+    """
+    in_all = len(matches) if num_matches is None else num_matches
     shown = min(num_rows, len(matches))
     rows: list[tuple[str, ...]] = [("query", "reference", "score", "ratio", "verdict")]
     for row in range(shown):
@@ -33,8 +37,8 @@ def table(matches: Matches, num_rows: int) -> str:
             )
         )
     lines = _aligned(rows, "<<>><")
-    if shown < len(matches):
-        lines.append(f"... and {len(matches) - shown:,} more")
+    if shown < in_all:
+        lines.append(f"... and {in_all - shown:,} more")
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "best_pairs.h"
 #include "screen.h"
 #include "shortlist.h"
 
@@ -19,9 +20,11 @@ Range shared(const Range& a, const Range& b) {
 class Batch {
    public:
     Batch(ChunkDevice& device, const NormOrder& order, const Wanted& wanted, std::span<const std::int64_t> query,
-          std::vector<Range> range)
-        : device_(device), order_(order), range_(std::move(range)) {
-        for (const std::int64_t q : query) list_.emplace_back(wanted.k, wanted.min_score[q], std::span<Hit>());
+          std::vector<Range> range, BestPairs* pool)
+        : device_(device), order_(order), wanted_(wanted), query_(query), range_(std::move(range)), pool_(pool) {
+        for (const std::int64_t q : query) {
+            list_.emplace_back(wanted.k, wanted.min_score[q], Better{wanted.rank}, std::span<Hit>());
+        }
     }
 
     void scan(const Range& chunk) {
@@ -32,7 +35,11 @@ class Batch {
         scan(query, chunk);
     }
 
-    std::vector<Pair> take(std::size_t query) { return list_[query].take(); }
+    std::vector<Pair> take(std::size_t query) {
+        if (pool_ == nullptr) return list_[query].take();
+        pool_->add(query_[query], list_[query].take());
+        return {};
+    }
 
    private:
     // Queries whose buffer overflowed are asked again over halves of the chunk, with the floor that the
@@ -40,15 +47,21 @@ class Batch {
     void scan(std::span<const std::int64_t> query, const Range& chunk) {
         if (query.empty()) return;
         std::vector<Probe> probe;
-        for (const std::int64_t q : query) probe.push_back({q, shared(range_[at(q)], chunk), list_[at(q)].floor()});
+        const Bar bar = pool_ == nullptr ? Bar{} : pool_->bar();
+        for (const std::int64_t q : query) {
+            list_[at(q)].raise(bar.floor(query_[at(q)]));
+            probe.push_back({q, shared(range_[at(q)], chunk), list_[at(q)].floor()});
+        }
         std::vector<ProbeHits> hits(probe.size());
         device_.scan(probe, chunk, hits);
         std::vector<std::int64_t> overflowed;
         for (std::size_t i = 0; i < probe.size(); ++i) {
-            for (Pair& pair : hits[i].pair) pair.row = order_.row[at(pair.row)];
-            Shortlist& list = list_[at(query[i])];
             const bool complete = hits[i].num_found == static_cast<std::int64_t>(hits[i].pair.size());
+            for (Pair& pair : hits[i].pair) pair.row = order_.row[at(pair.row)];
+            std::erase_if(hits[i].pair, [&](const Pair& pair) { return Better{wanted_.rank}.place(pair.row) < 0; });
+            Shortlist& list = list_[at(query[i])];
             complete ? list.merge(hits[i].pair) : list.learn(hits[i].pair);
+            if (pool_ != nullptr && wanted_.k == 0) pool_->add(query_[at(query[i])], list.take());
             if (!complete) overflowed.push_back(query[i]);
         }
         const std::int64_t middle = chunk.begin + chunk.size() / 2;
@@ -58,7 +71,10 @@ class Batch {
 
     ChunkDevice& device_;
     const NormOrder& order_;
+    const Wanted& wanted_;
+    std::span<const std::int64_t> query_;
     std::vector<Range> range_;
+    BestPairs* pool_;
     std::vector<Shortlist> list_;
 };
 
@@ -115,12 +131,16 @@ struct HostRefs : Refs {
         HostDevice device(rows, order, chunk_rows, capacity);
         return chunked_search(device, order, queries, wanted, tell, found);
     }
+    bool best_pairs(const Rows& queries, const Wanted& wanted, std::int64_t num_pairs, int, const Tell& tell,
+                    std::vector<QueryPair>& best) const override {
+        HostDevice device(rows, order, chunk_rows, capacity);
+        return chunked_best_pairs(device, order, queries, wanted, num_pairs, tell, best);
+    }
 };
 
-}  // namespace
-
-bool chunked_search(ChunkDevice& device, const NormOrder& order, const Rows& queries, const Wanted& wanted,
-                    const Tell& tell, Found& found) {
+// Answers go into the pool if there is one, else into `found`.
+bool scan_batches(ChunkDevice& device, const NormOrder& order, const Rows& queries, const Wanted& wanted,
+                  const Tell& tell, BestPairs* pool, Found& found) {
     const std::vector<Range> range = valid_ranges(order, queries, wanted);
     const std::vector<std::int64_t> sorted = by_range(range);
     found.assign(range.size(), {});
@@ -136,7 +156,7 @@ bool chunked_search(ChunkDevice& device, const NormOrder& order, const Rows& que
             part.push_back(range[at(q)]);
             any = {std::min(any.begin, part.back().begin), std::max(any.end, part.back().end)};
         }
-        Batch batch(device, order, wanted, query, part);
+        Batch batch(device, order, wanted, query, part, pool);
         device.load(queries, query);
         // Thresholds are low at first, so the first chunk is no longer than a buffer.
         std::int64_t length = std::min(device.capacity(), device.chunk_rows());
@@ -150,6 +170,22 @@ bool chunked_search(ChunkDevice& device, const NormOrder& order, const Rows& que
         }
         for (std::size_t i = 0; i < query.size(); ++i) found[at(query[i])] = batch.take(i);
     }
+    return true;
+}
+
+}  // namespace
+
+bool chunked_search(ChunkDevice& device, const NormOrder& order, const Rows& queries, const Wanted& wanted,
+                    const Tell& tell, Found& found) {
+    return scan_batches(device, order, queries, wanted, tell, nullptr, found);
+}
+
+bool chunked_best_pairs(ChunkDevice& device, const NormOrder& order, const Rows& queries, const Wanted& wanted,
+                        std::int64_t num_pairs, const Tell& tell, std::vector<QueryPair>& best) {
+    BestPairs pool(num_pairs, wanted.k, Better{wanted.rank});
+    Found none;
+    if (!scan_batches(device, order, queries, wanted, tell, &pool, none)) return false;
+    best = pool.take();
     return true;
 }
 

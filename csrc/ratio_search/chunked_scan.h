@@ -33,7 +33,10 @@ class ChunkDevice {
     virtual void scan(std::span<const Probe> probe, const Range& chunk, std::vector<ProbeHits>& hits) = 0;
 };
 
+// Refs::search and Refs::best_pairs on such a machine.
 bool chunked_search(ChunkDevice& device, const NormOrder& order, const Rows& queries, const Wanted& wanted,
                     const Tell& tell, Found& found);
+bool chunked_best_pairs(ChunkDevice& device, const NormOrder& order, const Rows& queries, const Wanted& wanted,
+                        std::int64_t num_pairs, const Tell& tell, std::vector<QueryPair>& best);
 
 }  // namespace asl::ratio_search

@@ -4,8 +4,10 @@
 #include <vector>
 
 #include "../common/aligned.h"
+#include "best_pairs.h"
 #include "norm_order.h"
 #include "screen.h"
+#include "staircase.h"
 #include "stored_rows.h"
 
 namespace asl::ratio_search {
@@ -28,6 +30,8 @@ struct CpuRefs : Refs {
     const char* path() const override { return screen.name; }
     bool search(const Rows& queries, const Wanted& wanted, int num_threads, const Tell& tell,
                 Found& found) const override;
+    bool best_pairs(const Rows& queries, const Wanted& wanted, std::int64_t num_pairs, int num_threads,
+                    const Tell& tell, std::vector<QueryPair>& best) const override;
 
     // The panel from its first_dim on.
     RefPanel panel(std::int64_t index, std::int64_t first_dim) const {
@@ -39,6 +43,10 @@ struct CpuRefs : Refs {
    private:
     class Filling;
     void interleave(const float* residual, int num_threads);
+    Staircase staircase(const Rows& queries, const Wanted& wanted, int num_threads) const;
+    // Every task of the staircase: one answer each, or all into the pool. False if `tell` asked to stop.
+    bool scan(const Rows& queries, const Wanted& wanted, const Staircase& stairs, int num_threads, const Tell& tell,
+              BestPairs* pool, std::vector<Found>& answer) const;
 };
 
 }  // namespace asl::ratio_search

@@ -60,12 +60,14 @@ class RowScorer : public Scorer {
 }  // namespace
 
 CpuScan::CpuScan(const CpuRefs& refs, const Rows& queries, const Wanted& wanted, const Staircase& stairs, const Block& block,
-                 Floors& floors)
+                 Floors& floors, BestPairs* pool)
     : refs_(refs),
       queries_(queries),
+      wanted_(wanted),
       stairs_(stairs),
       block_(block),
       floors_(floors),
+      pool_(pool),
       packed_(static_cast<std::int64_t>(block.panel.size()) * panel_bytes()),
       chunk_dims_(even_chunk(refs.padded_dims, refs.screen.dims_step)),
       sums_(chunk_dims_ < refs.padded_dims ? static_cast<std::int64_t>(block.panel.size()) * kTileDots : 0),
@@ -76,10 +78,10 @@ CpuScan::CpuScan(const CpuRefs& refs, const Rows& queries, const Wanted& wanted,
     list_.reserve(at(block.size()));
     for (std::int64_t i = 0; i < block.size(); ++i) {
         const auto share = std::span(buffer_).subspan(at(i * buffer_size_), at(buffer_size_));
-        list_.emplace_back(wanted.k, wanted.min_score[query(i)], share);
+        list_.emplace_back(wanted.k, wanted.min_score[query(i)], Better{wanted.rank}, share);
         reach_.push_back({});
-        exchange_floor(i);
     }
+    exchange_floors();
 }
 
 void CpuScan::run(const Range& ref_panel, Progress& progress) {
@@ -87,9 +89,7 @@ void CpuScan::run(const Range& ref_panel, Progress& progress) {
     const std::int64_t num_refs = refs_.screen.num_refs;
     if (refs_.screen.enter != nullptr) refs_.screen.enter();
     for (std::int64_t r = ref_panel.begin; r < ref_panel.end && !progress.stop; ++r) {
-        if (r % kPanelsBetweenExchanges == 0) {
-            for (std::int64_t i = 0; i < block_.size(); ++i) exchange_floor(i);
-        }
+        if (r % kPanelsBetweenExchanges == 0) exchange_floors();
         const std::int64_t num_pairs = score_panel(r, {r * num_refs, (r + 1) * num_refs});
         num_screened_ += num_pairs;
         progress.done += num_pairs;
@@ -100,8 +100,12 @@ void CpuScan::run(const Range& ref_panel, Progress& progress) {
 std::vector<std::vector<Pair>> CpuScan::take() {
     std::vector<std::vector<Pair>> answer;
     for (std::int64_t i = 0; i < block_.size(); ++i) {
+        exchange_floor(i, bar());
         list_[at(i)].settle(RowScorer(refs_, queries_, query(i)));
         answer.push_back(list_[at(i)].take());
+        if (pool_ == nullptr) continue;
+        pool_->add(query(i), answer.back());
+        answer.back() = {};
     }
     if (counts_ != nullptr) count();
     return answer;
@@ -129,9 +133,15 @@ void CpuScan::pack_panel(std::size_t p) {
     for (int i = 0; i < panel.num_queries; ++i) bound_.emplace_back(coded[i], refs_.longest, queries_.num_dims);
 }
 
+void CpuScan::exchange_floors() {
+    const Bar now = bar();
+    for (std::int64_t i = 0; i < block_.size(); ++i) exchange_floor(i, now);
+}
+
 // Share this task's floor and take over a higher one.
-void CpuScan::exchange_floor(std::int64_t local) {
+void CpuScan::exchange_floor(std::int64_t local, const Bar& bar) {
     Shortlist& list = list_[at(local)];
+    list.raise(bar.floor(query(local)));
     std::atomic<double>& shared = floors_[at(block_.first() + local)];
     double seen = shared.load(std::memory_order_relaxed);
     while (seen < list.floor() && !shared.compare_exchange_weak(seen, list.floor(), std::memory_order_relaxed)) {
@@ -172,17 +182,24 @@ void CpuScan::collect(const QueryPanel& panel, const RefPanel& refs, const Range
         num_passed_ += std::popcount(hit);
         const std::int64_t local = panel.first - block_.first() + i;
         Shortlist& list = list_[at(local)];
-        if (!list.has_room(tile.size())) {
-            list.compact(RowScorer(refs_, queries_, query(local)));
-            exchange_floor(local);
-        }
+        if (!list.has_room(tile.size())) make_room(local);
         for (; hit != 0; hit &= hit - 1) {
             const int j = __builtin_ctz(hit);
+            if (wanted_.rank != nullptr && wanted_.rank[refs_.order.row[at(tile.begin + j)]] < 0) continue;
             const std::int32_t dot = hits_.dot[i * tile.size() + j];
             const auto [lower, upper] = bound_[at(local)].around(dot, refs.inverse_scale[j], refs.residual);
             list.add({lower, upper, static_cast<std::uint32_t>(tile.begin + j)});
         }
     }
+}
+
+// A list without a limit hands over to the pool as it goes; one of the best k is handed over whole.
+void CpuScan::make_room(std::int64_t local) {
+    Shortlist& list = list_[at(local)];
+    exchange_floor(local, bar());
+    list.compact(RowScorer(refs_, queries_, query(local)));
+    if (pool_ != nullptr && wanted_.k == 0) pool_->add(query(local), list.take());
+    exchange_floor(local, bar());
 }
 
 }  // namespace asl::ratio_search

@@ -17,13 +17,14 @@ using Floors = std::vector<std::atomic<double>>;
 
 class CpuScan {
    public:
+    // pool: takes what is found, if there is one.
     CpuScan(const CpuRefs& refs, const Rows& queries, const Wanted& wanted, const Staircase& stairs, const Block& block,
-            Floors& floors);
+            Floors& floors, BestPairs* pool);
 
     // Every query of the block against panels of references. Returns early when told to stop.
     void run(const Range& ref_panel, Progress& progress);
 
-    // The answers of this stretch, in the order of the block's queries.
+    // The answers of this stretch, in the order of the block's queries; empty lists where a pool took them.
     std::vector<std::vector<Pair>> take();
 
    private:
@@ -35,14 +36,19 @@ class CpuScan {
     std::int64_t panel_bytes() const { return refs_.screen.panel_rows(refs_.screen.num_queries) * refs_.padded_dims; }
     std::int8_t* packed_panel(std::size_t p) { return packed_.data() + static_cast<std::int64_t>(p) * panel_bytes(); }
     std::int32_t* sums(std::size_t p) { return sums_.data() + static_cast<std::int64_t>(p) * kTileDots; }
-    void exchange_floor(std::int64_t local);
+    void exchange_floors();
+    void exchange_floor(std::int64_t local, const Bar& bar);
+    Bar bar() const { return pool_ == nullptr ? Bar{} : pool_->bar(); }
+    void make_room(std::int64_t local);
     void count() const;
 
     const CpuRefs& refs_;
     const Rows& queries_;
+    const Wanted& wanted_;
     const Staircase& stairs_;
     const Block& block_;
     Floors& floors_;
+    BestPairs* pool_;
     Aligned<std::int8_t> packed_;  // the block's codes, panel by panel
     std::int64_t chunk_dims_;
     Aligned<std::int32_t> sums_;   // of each query panel between chunks of dimensions

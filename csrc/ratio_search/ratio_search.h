@@ -37,11 +37,12 @@ struct Counts {
 };
 
 struct Wanted {
-    std::int64_t k = 0;                 // 0: range mode, every pair with score >= min_score
+    std::int64_t k = 0;                 // most pairs of a query; 0: no limit
     const double* min_score = nullptr;  // one per query, inclusive; -infinity: none
     const double* tau = nullptr;        // one per query
     Direction direction = Direction::copy;
-    Counts* counts = nullptr;  // added to, where it is given
+    Counts* counts = nullptr;            // added to, where it is given
+    const std::int64_t* rank = nullptr;  // one per reference, distinct: breaks ties in place of the row; < 0: not searched
 };
 
 struct Pair {
@@ -49,12 +50,24 @@ struct Pair {
     std::int64_t row;  // of the reference, as the caller numbers them
 };
 
-inline bool better(const Pair& a, const Pair& b) {
-    return a.score > b.score || (a.score == b.score && a.row < b.row);
-}
+// The order of an answer. Rows are distinct, so no two pairs of a query are equal.
+struct Better {
+    const std::int64_t* rank = nullptr;
 
-// One list a query, best first, at most k long (range mode: as long as it gets).
+    std::int64_t place(std::int64_t row) const { return rank == nullptr ? row : rank[row]; }
+    bool operator()(const Pair& a, const Pair& b) const {
+        return a.score > b.score || (a.score == b.score && place(a.row) < place(b.row));
+    }
+};
+
+// One list a query, best first, at most k long.
 using Found = std::vector<std::vector<Pair>>;
+
+struct QueryPair {
+    double score;
+    std::int64_t query;
+    std::int64_t row;
+};
 
 // Told the pairs scored so far and in all; false asks to stop.
 using Tell = std::function<bool(std::int64_t done, std::int64_t total)>;
@@ -64,9 +77,13 @@ class Refs {
    public:
     virtual ~Refs() = default;
     virtual const char* path() const = 0;
-    // False if `tell` asked to stop; `found` is then incomplete.
+    // The best k (at least 1) of each query. False if `tell` asked to stop; `found` is then incomplete.
     virtual bool search(const Rows& queries, const Wanted& wanted, int num_threads, const Tell& tell,
                         Found& found) const = 0;
+    // The best num_pairs of all queries together, best first, ties by query, then as Better; of each query
+    // only the best k compete. Takes memory for a few times num_pairs, whatever the rows.
+    virtual bool best_pairs(const Rows& queries, const Wanted& wanted, std::int64_t num_pairs, int num_threads,
+                            const Tell& tell, std::vector<QueryPair>& best) const = 0;
 };
 
 // codes: null, and they are made from the rows. instructions: one of cpu_paths(), or "" for the best one.

@@ -27,25 +27,35 @@ const Screen& choose_screen(const std::string& instructions) {
 
 }  // namespace
 
-bool CpuRefs::search(const Rows& queries, const Wanted& wanted, int num_threads, const Tell& tell, Found& found) const {
+Staircase CpuRefs::staircase(const Rows& queries, const Wanted& wanted, int num_threads) const {
     const std::int64_t buffer_bytes =
         Shortlist::buffer_size(wanted.k, rows.num_rows) * static_cast<std::int64_t>(sizeof(Hit));
     const Shape shape{screen.num_queries, screen.num_refs,
                       std::min(kBlockBytes / padded_dims, kBufferBytes / buffer_bytes)};
-    const Staircase stairs(valid_ranges(order, queries, wanted), shape, num_threads);
-    std::vector<Found> answer(stairs.task.size());
+    return {valid_ranges(order, queries, wanted), shape, num_threads};
+}
+
+bool CpuRefs::scan(const Rows& queries, const Wanted& wanted, const Staircase& stairs, int num_threads, const Tell& tell,
+                   BestPairs* pool, std::vector<Found>& answer) const {
     Floors floors(stairs.query.size());
     for (std::size_t i = 0; i < floors.size(); ++i) floors[i] = wanted.min_score[stairs.query[i]];
     Progress progress;
+    answer.resize(stairs.task.size());
     const auto told = [&] { return !tell || tell(std::min(progress.done.load(), stairs.num_pairs), stairs.num_pairs); };
     const bool finished =
         run_tasks(static_cast<std::int64_t>(stairs.task.size()), num_threads, progress, told, [&](std::int64_t index) {
             const Task& task = stairs.task[at(index)];
-            CpuScan scan(*this, queries, wanted, stairs, stairs.block[task.block], floors);
+            CpuScan scan(*this, queries, wanted, stairs, stairs.block[task.block], floors, pool);
             scan.run(task.ref_panel, progress);
             if (!progress.stop) answer[at(index)] = scan.take();
         });
-    if (!finished) return false;
+    return finished && (!tell || tell(stairs.num_pairs, stairs.num_pairs));
+}
+
+bool CpuRefs::search(const Rows& queries, const Wanted& wanted, int num_threads, const Tell& tell, Found& found) const {
+    const Staircase stairs = staircase(queries, wanted, num_threads);
+    std::vector<Found> answer;
+    if (!scan(queries, wanted, stairs, num_threads, tell, nullptr, answer)) return false;
     found.assign(at(queries.num_rows), {});
     for (std::size_t t = 0; t < stairs.task.size();) {
         const Block& block = stairs.block[stairs.task[t].block];
@@ -54,11 +64,20 @@ bool CpuRefs::search(const Rows& queries, const Wanted& wanted, int num_threads,
         for (std::int64_t i = 0; i < block.size(); ++i) {
             std::vector<std::vector<Pair>> parts;
             for (std::size_t part = t; part < end; ++part) parts.push_back(std::move(answer[part][at(i)]));
-            found[at(stairs.query[at(block.first() + i)])] = merged(std::move(parts), wanted.k);
+            found[at(stairs.query[at(block.first() + i)])] = merged(std::move(parts), wanted.k, Better{wanted.rank});
         }
         t = end;
     }
-    return !tell || tell(stairs.num_pairs, stairs.num_pairs);
+    return true;
+}
+
+bool CpuRefs::best_pairs(const Rows& queries, const Wanted& wanted, std::int64_t num_pairs, int num_threads,
+                         const Tell& tell, std::vector<QueryPair>& best) const {
+    BestPairs pool(num_pairs, wanted.k, Better{wanted.rank});
+    std::vector<Found> none;
+    if (!scan(queries, wanted, staircase(queries, wanted, num_threads), num_threads, tell, &pool, none)) return false;
+    best = pool.take();
+    return true;
 }
 
 std::unique_ptr<Refs> prepare_cpu(const StoredRows& refs, const StoredCodes* codes, int num_threads,

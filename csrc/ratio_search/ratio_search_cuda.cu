@@ -139,6 +139,8 @@ struct CudaRefs : Refs {
     const char* path() const override { return "cuda"; }
     bool search(const Rows& queries, const Wanted& wanted, int num_threads, const Tell& tell,
                 Found& found) const override;
+    bool best_pairs(const Rows& queries, const Wanted& wanted, std::int64_t num_pairs, int num_threads,
+                    const Tell& tell, std::vector<QueryPair>& best) const override;
 };
 
 // One search's buffers on the device.
@@ -204,6 +206,12 @@ class CudaDevice : public ChunkDevice {
 bool CudaRefs::search(const Rows& queries, const Wanted& wanted, int, const Tell& tell, Found& found) const {
     CudaDevice device(*this, wanted.k, queries.num_rows);
     return chunked_search(device, order, queries, wanted, tell, found);
+}
+
+bool CudaRefs::best_pairs(const Rows& queries, const Wanted& wanted, std::int64_t num_pairs, int, const Tell& tell,
+                          std::vector<QueryPair>& best) const {
+    CudaDevice device(*this, wanted.k, queries.num_rows);
+    return chunked_best_pairs(device, order, queries, wanted, num_pairs, tell, best);
 }
 
 }  // namespace

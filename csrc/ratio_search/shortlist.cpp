@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace asl::ratio_search {
 namespace {
@@ -9,7 +10,7 @@ namespace {
 // A tile brings a query at most this many hits at once.
 constexpr std::int64_t kMaxTileWidth = 32;
 
-void keep_best(std::vector<Pair>& pairs, std::int64_t k) {
+void keep_best(std::vector<Pair>& pairs, std::int64_t k, const Better& better) {
     if (k == 0 || static_cast<std::int64_t>(pairs.size()) <= k) return;
     std::nth_element(pairs.begin(), pairs.begin() + (k - 1), pairs.end(), better);
     pairs.resize(static_cast<std::size_t>(k));
@@ -17,8 +18,8 @@ void keep_best(std::vector<Pair>& pairs, std::int64_t k) {
 
 }  // namespace
 
-Shortlist::Shortlist(std::int64_t k, double min_score, std::span<Hit> buffer)
-    : k_(k), min_score_(min_score), buffer_(buffer), floor_(min_score) {}
+Shortlist::Shortlist(std::int64_t k, double min_score, const Better& better, std::span<Hit> buffer)
+    : k_(k), better_(better), buffer_(buffer), floor_(min_score) {}
 
 std::int64_t Shortlist::buffer_size(std::int64_t k, std::int64_t max_range) {
     const std::int64_t wanted = k == 0 ? 256 : k > max_range ? max_range : k + std::max<std::int64_t>(k, 64);
@@ -76,11 +77,11 @@ void Shortlist::settle(const Scorer& scorer) {
 void Shortlist::merge(std::span<const Pair> pairs) {
     num_scored_ += static_cast<std::int64_t>(pairs.size());
     for (const Pair& pair : pairs) {
-        if (pair.score >= min_score_) settled_.push_back(pair);
+        if (pair.score >= floor_) settled_.push_back(pair);
     }
-    keep_best(settled_, k_);
+    keep_best(settled_, k_, better_);
     if (k_ == 0 || static_cast<std::int64_t>(settled_.size()) < k_) return;
-    raise(std::max_element(settled_.begin(), settled_.end(), better)->score);
+    raise(std::max_element(settled_.begin(), settled_.end(), better_)->score);
 }
 
 void Shortlist::learn(std::span<const Pair> pairs) {
@@ -90,15 +91,15 @@ void Shortlist::learn(std::span<const Pair> pairs) {
 }
 
 std::vector<Pair> Shortlist::take() {
-    std::sort(settled_.begin(), settled_.end(), better);
-    return std::move(settled_);
+    std::sort(settled_.begin(), settled_.end(), better_);
+    return std::exchange(settled_, {});
 }
 
-std::vector<Pair> merged(std::vector<std::vector<Pair>> lists, std::int64_t k) {
+std::vector<Pair> merged(std::vector<std::vector<Pair>> lists, std::int64_t k, const Better& better) {
     std::vector<Pair> all = std::move(lists.front());
     for (std::size_t i = 1; i < lists.size(); ++i) all.insert(all.end(), lists[i].begin(), lists[i].end());
     if (lists.size() == 1) return all;
-    keep_best(all, k);
+    keep_best(all, k, better);
     std::sort(all.begin(), all.end(), better);
     return all;
 }

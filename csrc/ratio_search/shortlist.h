@@ -25,8 +25,8 @@ class Scorer {
 
 class Shortlist {
    public:
-    // k = 0 keeps everything with score >= min_score. `buffer` is borrowed; hits wait in it unscored.
-    Shortlist(std::int64_t k, double min_score, std::span<Hit> buffer);
+    // k = 0 keeps everything at or above the floor, which starts at min_score. `buffer` is borrowed; hits wait in it unscored.
+    Shortlist(std::int64_t k, double min_score, const Better& better, std::span<Hit> buffer);
 
     // How large a buffer should be for queries whose range is at most max_range long.
     static std::int64_t buffer_size(std::int64_t k, std::int64_t max_range);
@@ -57,7 +57,7 @@ class Shortlist {
     // Pairs merged so far.
     std::int64_t num_scored() const { return num_scored_; }
 
-    // The answer, best first. Every hit must have been settled.
+    // The answer so far, best first; the list goes on without it. Every hit must have been settled.
     std::vector<Pair> take();
 
    private:
@@ -66,7 +66,7 @@ class Shortlist {
     void score_first(std::int64_t count, const Scorer& scorer);
 
     std::int64_t k_;
-    double min_score_;
+    Better better_;
     std::span<Hit> buffer_;
     std::int64_t num_hits_ = 0;
     double floor_;
@@ -74,7 +74,7 @@ class Shortlist {
     std::vector<Pair> settled_;  // at most k, in no order
 };
 
-// The better k of many lists of one query, best first (k = 0: all).
-std::vector<Pair> merged(std::vector<std::vector<Pair>> lists, std::int64_t k);
+// The best k of many lists of one query, best first.
+std::vector<Pair> merged(std::vector<std::vector<Pair>> lists, std::int64_t k, const Better& better);
 
 }  // namespace asl::ratio_search

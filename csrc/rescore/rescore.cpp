@@ -62,7 +62,7 @@ struct Work {
         const bool all = wanted.k == 0 || wanted.k > static_cast<std::int64_t>(pairs.size());
         const std::size_t num_kept = all ? pairs.size() : at(wanted.k);
         const auto end_kept = pairs.begin() + static_cast<std::ptrdiff_t>(num_kept);
-        std::partial_sort(pairs.begin(), end_kept, pairs.end(), rs::better);
+        std::partial_sort(pairs.begin(), end_kept, pairs.end(), rs::Better{});
         pairs.resize(num_kept);
         return pairs;
     }

@@ -16,7 +16,9 @@ What bounds its speed: num_valid_pairs * D multiply-adds at the machine's int8 p
 N * D bytes of codes at the speed of memory.
 
 Shapes: queries (Q, D), references (N, D) -> ref_row_QK int64 (-1 where there is none), score_QK float64
-(-inf), ratio_QK float64 (nan). With k=None (range mode) K is the longest row's length.
+(-inf), ratio_QK float64 (nan); or, for the best pairs of all queries together, query_row_M, ref_row_M,
+score_M and ratio_M. Every pair above a score is the best pairs above it, asked of as many queries at a time
+as memory allows (asl_fast/indexes/stream.py).
 
 Rows may be float16, bfloat16 (a torch.Tensor, an ml_dtypes array), float32 or float64, and are used where
 they lie, in memory or in a map of a file: they are read from front to back once for the norms and once for
@@ -29,6 +31,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,13 +46,17 @@ from asl_fast.kernels.ratio_search.rows import (
     row_norms,
     stored_rows,
 )
-from asl_fast.records import Candidates
+from asl_fast.records import Candidates, Pairs
 
-__all__ = ["DIRECTIONS", "MAX_DIMS", "MAX_REFS", "Codes", "PreparedRefs", "encode"]
+__all__ = [
+    "DIRECTIONS", "MAX_DIMS", "MAX_REFS", "Codes", "PreparedRefs", "Progress", "Question",
+    "ask", "check_count", "encode",
+]  # fmt: skip
 
 DEVICES = ("cpu", "cuda")
 DIRECTIONS = ("copy", "original", "both")
 MAX_REFS = 2**32 - 1  # a position is 32 bits wide in the screen's buffers
+MAX_PAIRS = 2**40
 MAX_DIMS = 2**17  # a dot of int8 codes is 32 bits wide
 
 Progress = Callable[[int, int], object]
@@ -124,48 +131,149 @@ class PreparedRefs:
         self,
         query_QD: ArrayLike,
         *,
-        k: int | None = 10,
+        k: int = 10,
         tau: ArrayLike = 1.0,
         min_score: ArrayLike | None = None,
         direction: str = "copy",
         norm_Q: ArrayLike | None = None,
-        num_threads: int | None = None,
         progress: Progress | None = None,
         name: str = "queries",
         ids: Sequence[str] | None = None,
         _counts: dict[str, int] | None = None,
     ) -> Candidates:
-        """The best k of each query, or with k=None every pair with score >= min_score (inclusive).
+        """`ask` and `nearest` in one."""
+        question = ask(
+            query_QD, tau=tau, min_score=min_score, direction=direction, norm_Q=norm_Q,
+            num_threads=self.num_threads, name=name, ids=ids,
+        )  # fmt: skip
+        return self.nearest(question, k, progress=progress, _counts=_counts)
 
-        tau (above 0), min_score: one number or one per query.  progress(pairs_done, pairs_in_all) is called
-        about ten times a second; an exception in it, or Ctrl-C, ends the search.
-        ValueError names the argument that breaks a rule.
+    def nearest(
+        self,
+        question: Question,
+        k: int,
+        *,
+        rank_N: NDArray[np.int64] | None = None,
+        progress: Progress | None = None,
+        _counts: dict[str, int] | None = None,
+    ) -> Candidates:
+        """The best k of each query; where there are fewer, -1, -inf and nan.
+
+        rank_N: distinct numbers that break ties in place of the rows; a row with one below 0 is left out.
+        progress(pairs_done, pairs_in_all) is called about ten times a second; an exception in it, or
+        Ctrl-C, ends the search.
         """
-        query_QD = float32_rows(query_QD, name)
-        if query_QD.shape[1] != self.num_dims:
-            raise ValueError(
-                f"{WHO}: {name} have {query_QD.shape[1]} columns but the references have {self.num_dims}; "
-                "embed both with the same model"
-            )
-        check_mode(k, min_score)
-        if direction not in DIRECTIONS:
-            raise ValueError(f"{WHO}: direction must be one of {', '.join(DIRECTIONS)}, got {direction!r}")
-        threads = self.num_threads if num_threads is None else checked_threads(num_threads)
-        own_norm_Q = row_norms(query_QD, name, num_threads=threads, ids=ids)
-        norm_Q = own_norm_Q if norm_Q is None else checked_norms(norm_Q, len(query_QD), f"norms of {name}")
+        check_count(k, "k", MAX_REFS)
         ref_row_QK, score_QK, ratio_QK = self._native.search(
-            query_QD,
-            own_norm_Q,
-            norm_Q,
-            checked_tau(tau, len(query_QD)),
-            0 if k is None else int(k),
-            checked_min_score(min_score, len(query_QD)),
-            direction,
-            threads,
-            progress,
-            _counts,
+            self._asked(question, rank_N), int(k), self.num_threads, progress, _counts
         )
         return Candidates(ref_row_QK=ref_row_QK, score_QK=score_QK, ratio_QK=ratio_QK)
+
+    def best_pairs(
+        self,
+        question: Question,
+        num_pairs: int,
+        *,
+        k: int | None = None,
+        rank_N: NDArray[np.int64] | None = None,
+        progress: Progress | None = None,
+    ) -> Pairs:
+        """The best num_pairs of all queries together, best first; ties by query row, then reference row.
+
+        k: of each query only the best k compete.  rank_N, progress: as for `nearest`.
+        One threshold, which all threads share, rises to the worst pair that is still among them. Takes
+        memory for num_pairs, whatever Q and N.
+        """
+        check_count(num_pairs, "num_pairs", MAX_PAIRS)
+        if k is not None:
+            check_count(k, "k", MAX_REFS)
+        query_row_M, ref_row_M, score_M, ratio_M = self._native.best_pairs(
+            self._asked(question, rank_N),
+            0 if k is None else int(k),
+            int(num_pairs),
+            self.num_threads,
+            progress,
+        )
+        return Pairs(query_row_M=query_row_M, ref_row_M=ref_row_M, score_M=score_M, ratio_M=ratio_M)
+
+    def _asked(self, question: Question, rank_N: NDArray[np.int64] | None) -> _C.Asked:
+        if question.num_dims != self.num_dims:
+            raise ValueError(
+                f"{WHO}: {question.name} have {question.num_dims} columns but the references have "
+                f"{self.num_dims}; embed both with the same model"
+            )
+        if rank_N is not None and (rank_N.shape != (len(self),) or rank_N.dtype != np.int64):
+            raise ValueError(
+                f"{WHO}: rank_N must be int64 of shape ({len(self)},), one for each reference, "
+                f"got {rank_N.dtype} {rank_N.shape}"
+            )
+        return _C.Asked(
+            question.query_QD, question.own_norm_Q, question.norm_Q, question.tau_Q, question.min_score_Q,
+            question.direction, rank_N,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked of any references: queries, and for each its tau and its lowest score. Made by `ask`.
+
+    query_QD: float32.  own_norm_Q: of the rows, for the score.  norm_Q: for the predicate and the ratio.
+    """
+
+    query_QD: NDArray[np.float32]
+    own_norm_Q: NDArray[np.float64]
+    norm_Q: NDArray[np.float64]
+    tau_Q: NDArray[np.float64]
+    min_score_Q: NDArray[np.float64]
+    direction: str
+    name: str
+
+    def __len__(self) -> int:
+        return len(self.query_QD)
+
+    @property
+    def num_dims(self) -> int:
+        return int(self.query_QD.shape[1])
+
+    def part(self, rows: slice) -> Question:
+        """Some of the queries."""
+        columns = ("query_QD", "own_norm_Q", "norm_Q", "tau_Q", "min_score_Q")
+        return replace(self, **{column: getattr(self, column)[rows] for column in columns})
+
+    def above(self, score: ArrayLike) -> Question:
+        """The same, with no lower score than this: one number or one per query."""
+        return replace(self, min_score_Q=np.maximum(self.min_score_Q, score))
+
+
+def ask(
+    query_QD: ArrayLike,
+    *,
+    tau: ArrayLike = 1.0,
+    min_score: ArrayLike | None = None,
+    direction: str = "copy",
+    norm_Q: ArrayLike | None = None,
+    num_threads: int | None = None,
+    name: str = "queries",
+    ids: Sequence[str] | None = None,
+) -> Question:
+    """Check a search's arguments, once for any number of searches.
+
+    tau (above 0), min_score (inclusive): one number or one per query.  norm_Q: in place of the rows' own.
+    num_threads: for the norms.  ValueError names the argument that breaks a rule.
+    """
+    query_QD = float32_rows(query_QD, name)
+    if direction not in DIRECTIONS:
+        raise ValueError(f"{WHO}: direction must be one of {', '.join(DIRECTIONS)}, got {direction!r}")
+    own_norm_Q = row_norms(query_QD, name, num_threads=checked_threads(num_threads), ids=ids)
+    return Question(
+        query_QD=query_QD,
+        own_norm_Q=own_norm_Q,
+        norm_Q=own_norm_Q if norm_Q is None else checked_norms(norm_Q, len(query_QD), f"norms of {name}"),
+        tau_Q=checked_tau(tau, len(query_QD)),
+        min_score_Q=checked_min_score(min_score, len(query_QD)),
+        direction=direction,
+        name=name,
+    )
 
 
 def checked_threads(num_threads: int | None) -> int:
@@ -192,6 +300,12 @@ def check_cuda() -> None:
             f"{WHO}: device 'cuda' was asked for but no GPU can be used ({info['cuda_problem']}); "
             "use device 'cpu', or install an NVIDIA driver for this GPU"
         )
+
+
+def check_count(number: int, name: str, largest: int) -> None:
+    """ValueError if `number` is no whole number from 1 to `largest`."""
+    if not (isinstance(number, int | np.integer) and 1 <= number <= largest):
+        raise ValueError(f"{WHO}: {name} must be a whole number from 1 to {largest}, got {number!r}")
 
 
 def check_mode(k: int | None, min_score: ArrayLike | None) -> None:

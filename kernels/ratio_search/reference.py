@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Found = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
+FoundPairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
 
 
 def dots(query_QD: NDArray[np.float32], ref_ND: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -45,21 +46,35 @@ def ratio_search(
     tau_Q: NDArray[np.float64],
     min_score: ArrayLike = -np.inf,
     direction: str = "copy",
+    rank_N: NDArray[np.int64] | None = None,
 ) -> Found:
-    """ref_row_QK, score_QK, ratio_QK by brute force: score every pair, filter, sort."""
+    """ref_row_QK, score_QK, ratio_QK by brute force: score every pair, filter, sort.
+
+    k=None: all, K is the longest list's length.
+    """
     score_QN = dots(query_QD, ref_ND) / (row_norms(query_QD)[:, None] * row_norms(ref_ND)[None, :])
     ratio_QN = query_norm_Q[:, None] / ref_norm_N[None, :]
+    rank_N = np.arange(len(ref_ND)) if rank_N is None else rank_N
     copy_QN = ratio_QN <= tau_Q[:, None]
     keep_QN = {"copy": copy_QN, "original": ~copy_QN, "both": np.ones_like(copy_QN)}[direction]
-    keep_QN &= score_QN >= np.reshape(min_score, (-1, 1))
-    width = int(keep_QN.sum(axis=1).max(initial=0)) if k is None else k
-    ref_row_QK = np.full((len(query_QD), width), -1, np.int64)
+    keep_QN &= (score_QN >= np.reshape(min_score, (-1, 1))) & (rank_N >= 0)
+    k = int(keep_QN.sum(axis=1).max(initial=0)) if k is None else k
+    ref_row_QK = np.full((len(query_QD), k), -1, np.int64)
     score_QK = np.full(ref_row_QK.shape, -np.inf)
     ratio_QK = np.full(ref_row_QK.shape, np.nan)
     for q, keep_N in enumerate(keep_QN):
         row_M = np.flatnonzero(keep_N)
-        row_M = row_M[np.lexsort((row_M, -score_QN[q, row_M]))][:width]
+        row_M = row_M[np.lexsort((rank_N[row_M], -score_QN[q, row_M]))][:k]
         ref_row_QK[q, : len(row_M)] = row_M
         score_QK[q, : len(row_M)] = score_QN[q, row_M]
         ratio_QK[q, : len(row_M)] = ratio_QN[q, row_M]
     return ref_row_QK, score_QK, ratio_QK
+
+
+def best_pairs(found: Found, num_pairs: int) -> FoundPairs:
+    """query_row_M, ref_row_M, score_M, ratio_M: the best num_pairs of all that ratio_search found."""
+    ref_row_QK, score_QK, ratio_QK = found
+    query_row_M, slot_M = np.nonzero(ref_row_QK >= 0)  # by query, then best first
+    best_M = np.argsort(-score_QK[query_row_M, slot_M], kind="stable")[:num_pairs]
+    cells = query_row_M[best_M], slot_M[best_M]
+    return cells[0], ref_row_QK[cells], score_QK[cells], ratio_QK[cells]

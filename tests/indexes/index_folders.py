@@ -14,7 +14,7 @@ import numpy as np
 
 from asl_fast.indexes import Index
 from asl_fast.indexes.folder import IndexFolder, Snapshot
-from asl_fast.records import Embeddings
+from asl_fast.records import Embeddings, Pairs
 
 NUM_DIMS = 4
 
@@ -51,9 +51,7 @@ def content(folder: Path) -> dict[str, tuple[bytes, float]]:
     return {name: (row.tobytes(), norm) for name, (row, norm) in zip(held.ids, rows_and_norms, strict=True)}
 
 
-def check_search(
-    snapshot: Snapshot, held: dict[str, np.ndarray], k: int | None, min_score: float | None
-) -> None:
+def check_search(snapshot: Snapshot, held: dict[str, np.ndarray], k: int, min_score: float | None) -> None:
     """The same as one Index over the rows in order of addition, to the bit."""
     plain = Index(np.stack(list(held.values())), num_threads=1)
     queries = rows(6, seed=99)
@@ -62,6 +60,21 @@ def check_search(
         wanted = plain.search(queries, k, 1.0, min_score, direction=direction)
         for name in ("ref_row_QK", "score_QK", "ratio_QK"):
             np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name), strict=True)
+        for num_pairs, most in ((1, None), (7, None), (10_000, None), (7, 2)):
+            pairs = snapshot.best_pairs(queries, num_pairs, 1.0, min_score, k=most, direction=direction)
+            same = plain.best_pairs(queries, num_pairs, 1.0, min_score, k=most, direction=direction)
+            assert_same_pairs(pairs, same)
+        for score in (-1.0, 0.5):
+            above = list(snapshot.pairs_above(queries, score, direction=direction, batch_pairs=11))
+            wanted_above = list(plain.pairs_above(queries, score, direction=direction))
+            assert len(above) >= len(wanted_above)
+            if above:
+                assert_same_pairs(Pairs.joined(above), Pairs.joined(wanted_above))
+
+
+def assert_same_pairs(found: Pairs, wanted: Pairs) -> None:
+    for name, column in vars(wanted).items():
+        np.testing.assert_array_equal(getattr(found, name), column, err_msg=name, strict=True)
 
 
 KILLING = multiprocessing.get_context("forkserver")

@@ -15,7 +15,7 @@ from asl_fast.errors import InputError
 from asl_fast.indexes import Index
 from asl_fast.indexes.folder import IndexFolder, verify
 from asl_fast.indexes.folder.texts import Texts, encoded, packed
-from asl_fast.records import Embeddings
+from asl_fast.records import Embeddings, Pairs
 
 STEPS = st.lists(
     st.one_of(
@@ -29,9 +29,14 @@ STEPS = st.lists(
 
 
 @settings(max_examples=30, deadline=None)
-@given(steps=STEPS, shard_rows=st.sampled_from([3, 7, 1000]), k=st.sampled_from([1, 3, 50, None]))
+@given(
+    steps=STEPS,
+    shard_rows=st.sampled_from([3, 7, 1000]),
+    k=st.sampled_from([1, 3, 50]),
+    min_score=st.sampled_from([None, 0.5]),
+)
 def test_any_sequence_of_changes_gives_what_a_dictionary_gives(
-    steps: list[tuple], shard_rows: int, k: int | None
+    steps: list[tuple], shard_rows: int, k: int, min_score: float | None
 ) -> None:
     with tempfile.TemporaryDirectory() as place:
         index = IndexFolder(Path(place) / "index", shard_rows=shard_rows)
@@ -54,7 +59,7 @@ def test_any_sequence_of_changes_gives_what_a_dictionary_gives(
         assert list(content(index.path)) == list(held)
         if held:
             with IndexFolder.open(index.path, num_threads=1) as snapshot:
-                check_search(snapshot, held, k, 0.5 if k is None else None)
+                check_search(snapshot, held, k, min_score)
 
 
 def _add(index: IndexFolder, held: dict, first: int, number: int, replace: bool, seed: int) -> None:
@@ -106,9 +111,9 @@ def test_removed_rows_never_push_out_live_ones(tmp_path: Path, num_removed: int)
     left = np.sort(best_first[num_removed:])
     with IndexFolder.open(index.path) as snapshot:
         found = snapshot.search(query, 5, direction="both")
-        every = snapshot.search(query, None, 1.0, -1.0, direction="both")
+        every = Pairs.joined(list(snapshot.pairs_above(query, -1.0, direction="both")))
     np.testing.assert_array_equal(left[found.ref_row_QK[0]], best_first[num_removed : num_removed + 5])
-    np.testing.assert_array_equal(left[every.ref_row_QK[0]], best_first[num_removed:])
+    np.testing.assert_array_equal(left[every.ref_row_M], best_first[num_removed:])
 
 
 def test_tau_may_differ_by_query_and_norms_may_be_given(tmp_path: Path) -> None:

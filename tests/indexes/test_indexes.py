@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from asl_fast import Index
-from asl_fast.records import Embeddings
+from asl_fast.records import Embeddings, Pairs
 
 
 def embeddings(row_ND: np.ndarray, *, norm_N: np.ndarray | None = None, name: str = "refs") -> Embeddings:
@@ -62,11 +62,11 @@ def test_norms_of_another_network_leave_the_scores_alone(row_ND: np.ndarray) -> 
 def test_copies_and_originals_together_are_both(row_ND: np.ndarray) -> None:
     index = Index(row_ND)
     found = {
-        direction: index.search(row_ND[:20], None, min_score=-1.1, direction=direction)
+        direction: Pairs.joined(list(index.pairs_above(row_ND[:20], -1.1, direction=direction)))
         for direction in ("copy", "original", "both")
     }
     for query in range(20):
-        rows = {name: set(each.ref_row_QK[query]) - {-1} for name, each in found.items()}
+        rows = {name: set(each.ref_row_M[each.query_row_M == query]) for name, each in found.items()}
         assert rows["copy"] | rows["original"] == rows["both"] == set(range(200))
         assert not rows["copy"] & rows["original"]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from asl_fast import _C, records
-from asl_fast.kernels.ratio_search import DIRECTIONS, PreparedRefs
+from asl_fast.kernels.ratio_search import DIRECTIONS, PreparedRefs, Question, ask
 from asl_fast.kernels.ratio_search import reference as plain
 
 PATHS = _C.build_info()["cpu_paths"]
@@ -27,10 +27,11 @@ class Case:
     ref_ND: NDArray[np.float32]
     query_norm_Q: NDArray[np.float64]
     ref_norm_N: NDArray[np.float64]
-    k: int | None
+    k: int
     tau_Q: NDArray[np.float64]
     min_score: float | NDArray[np.float64] | None  # one number or one per query
     direction: str
+    rank_N: NDArray[np.int64] | None = None
 
     def expected(self) -> plain.Found:
         return plain.ratio_search(
@@ -42,38 +43,47 @@ class Case:
             tau_Q=self.tau_Q,
             min_score=-np.inf if self.min_score is None else self.min_score,
             direction=self.direction,
+            rank_N=self.rank_N,
         )
 
-    def found(self, path: str, num_threads: int) -> plain.Found:
-        refs = PreparedRefs(self.ref_ND, norm_N=self.ref_norm_N, num_threads=num_threads, _instructions=path)
-        assert refs.path == path
-        found = refs.search(
+    def question(self) -> Question:
+        return ask(
             self.query_QD,
-            k=self.k,
             tau=self.tau_Q,
             min_score=self.min_score,
             direction=self.direction,
             norm_Q=self.query_norm_Q,
         )
+
+    def prepared(self, path: str, num_threads: int) -> PreparedRefs:
+        refs = PreparedRefs(self.ref_ND, norm_N=self.ref_norm_N, num_threads=num_threads, _instructions=path)
+        assert refs.path == path
+        return refs
+
+    def found(self, path: str, num_threads: int) -> plain.Found:
+        found = self.prepared(path, num_threads).nearest(self.question(), self.k, rank_N=self.rank_N)
         return found.ref_row_QK, found.score_QK, found.ratio_QK
 
-    def found_in_chunks(self, chunk_rows: int, capacity: int) -> plain.Found:
+    def best_pairs(self, path: str, num_threads: int, num_pairs: int, capped: bool) -> plain.FoundPairs:
+        refs = self.prepared(path, num_threads)
+        k = self.k if capped else None
+        best = refs.best_pairs(self.question(), num_pairs, k=k, rank_N=self.rank_N)
+        return best.query_row_M, best.ref_row_M, best.score_M, best.ratio_M
+
+    def expected_pairs(self, num_pairs: int, capped: bool) -> plain.FoundPairs:
+        case = self if capped else replace(self, k=len(self.ref_ND))
+        return plain.best_pairs(case.expected(), num_pairs)
+
+    def in_chunks(self, chunk_rows: int, capacity: int) -> tuple[_C.Refs, _C.Asked]:
         ref_norm_N, query_norm_Q = plain.row_norms(self.ref_ND), plain.row_norms(self.query_QD)
         refs = _C.prepare_chunked_on_host(self.ref_ND, ref_norm_N, self.ref_norm_N, chunk_rows, capacity)
         floor_Q = np.full(len(self.query_QD), -np.inf)
         if self.min_score is not None:
             floor_Q[:] = self.min_score
-        return refs.search(
-            self.query_QD,
-            query_norm_Q,
-            self.query_norm_Q,
-            self.tau_Q,
-            self.k or 0,
-            floor_Q,
-            self.direction,
-            1,
-            None,
+        asked = _C.Asked(
+            self.query_QD, query_norm_Q, self.query_norm_Q, self.tau_Q, floor_Q, self.direction, self.rank_N
         )
+        return refs, asked
 
 
 def rows_of(kind: str, num_rows: int, num_dims: int, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -138,21 +148,23 @@ def cases(draw: st.DrawFn) -> Case:
         "each": rng.uniform(0.2, 3, num_queries),
         "infinite": np.full(num_queries, np.inf),
     }[tau]
-    k = draw(st.sampled_from([None, 1, 2, 10, 100, 1000]))
+    k = draw(st.sampled_from([1, 2, 10, 100, 1000]))
     min_score = draw(st.sampled_from([None, -1.0, 0.0, 0.3, "scores"]))
     if min_score == "scores":  # each query's own, met exactly by a pair
         score_QN = plain.dots(query_QD, ref_ND)
         score_QN /= plain.row_norms(query_QD)[:, None] * plain.row_norms(ref_ND)
         min_score = rng.choice(score_QN, axis=1)
-    if k is None and min_score is None:
-        min_score = 0.1
-    return Case(
-        query_QD, ref_ND, query_norm_Q, ref_norm_N, k, tau_Q, min_score, draw(st.sampled_from(DIRECTIONS))
-    )
+    rank_N = None
+    if draw(st.booleans()):  # ties by another number than the row, and rows that are left out
+        rank_N = rng.permutation(num_refs) * 3
+        rank_N[rng.random(num_refs) < draw(st.sampled_from([0.0, 0.3, 1.0]))] = -1
+    direction = draw(st.sampled_from(DIRECTIONS))
+    return Case(query_QD, ref_ND, query_norm_Q, ref_norm_N, k, tau_Q, min_score, direction, rank_N)
 
 
-def assert_same_bits(expected: plain.Found, found: plain.Found) -> None:
-    for name, want, got in zip(("ref_row", "score", "ratio"), expected, found, strict=True):
+def assert_same_bits(expected: plain.Found | plain.FoundPairs, found: plain.Found | plain.FoundPairs) -> None:
+    names = ("query_row", "ref_row", "score", "ratio")[-len(expected) :]
+    for name, want, got in zip(names, expected, found, strict=True):
         assert want.shape == got.shape, f"{name}: {got.shape} instead of {want.shape}"
         np.testing.assert_array_equal(got.view(np.int64), want.view(np.int64), err_msg=name)
 
@@ -168,12 +180,45 @@ def test_every_path_and_thread_count_gives_the_bits_of_the_brute_force(
 @settings(max_examples=150, deadline=None)
 @given(case=cases(), chunk_rows=st.sampled_from([1, 7, 64, 1000]), capacity=st.sampled_from([1, 3, 16, 4000]))
 def test_chunks_with_overflowing_buffers_drop_no_pair(case: Case, chunk_rows: int, capacity: int) -> None:
-    assert_same_bits(case.expected(), case.found_in_chunks(chunk_rows, capacity))
+    refs, asked = case.in_chunks(chunk_rows, capacity)
+    assert_same_bits(case.expected(), refs.search(asked, case.k, 1, None))
 
 
-def large_case(
-    kind: str, *, num_dims: int = 9, num_refs: int = 4000, k: int | None = 5, **changes: object
-) -> Case:
+NUM_PAIRS = st.sampled_from([1, 2, 17, 300, 5000, 100_000])
+
+
+@settings(max_examples=250, deadline=None)
+@given(
+    case=cases(),
+    num_threads=st.sampled_from([1, 2, 7]),
+    path=st.sampled_from(PATHS),
+    num_pairs=NUM_PAIRS,
+    capped=st.booleans(),
+)
+def test_the_best_pairs_of_all_queries_are_those_of_the_brute_force(
+    case: Case, num_threads: int, path: str, num_pairs: int, capped: bool
+) -> None:
+    expected = case.expected_pairs(num_pairs, capped)
+    assert_same_bits(expected, case.best_pairs(path, num_threads, num_pairs, capped))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    case=cases(),
+    chunk_rows=st.sampled_from([1, 7, 64, 1000]),
+    capacity=st.sampled_from([1, 3, 16, 4000]),
+    num_pairs=NUM_PAIRS,
+    capped=st.booleans(),
+)
+def test_the_best_pairs_in_chunks_are_those_of_the_brute_force(
+    case: Case, chunk_rows: int, capacity: int, num_pairs: int, capped: bool
+) -> None:
+    refs, asked = case.in_chunks(chunk_rows, capacity)
+    found = refs.best_pairs(asked, case.k if capped else 0, num_pairs, 1, None)
+    assert_same_bits(case.expected_pairs(num_pairs, capped), found)
+
+
+def large_case(kind: str, *, num_dims: int = 9, num_refs: int = 4000, k: int = 5, **changes: object) -> Case:
     rng = np.random.default_rng(7)
     ref_ND, query_QD = rows_of(kind, num_refs, num_dims, rng), rows_of(kind, 40, num_dims, rng)
     asked = {
@@ -211,10 +256,25 @@ def test_a_list_of_4096_is_the_brute_force_one() -> None:
     assert_every_path_agrees(large_case("normal", k=4096, num_refs=9000, direction="both"))
 
 
-def test_range_mode_keeps_every_pair_at_or_above_the_score() -> None:
-    case = large_case("normal", k=None, min_score=0.2, direction="both")
-    assert case.expected()[0].shape[1] > 1000
+def test_a_list_longer_than_the_references_holds_them_all() -> None:
+    case = large_case("duplicates", k=5000, num_refs=1200, direction="both")
+    assert (case.expected()[0] >= 0).sum() == 40 * 1200
     assert_every_path_agrees(case)
+
+
+@pytest.mark.parametrize("kind", ["normal", "all equal", "near ties", "duplicates", "small integers"])
+@pytest.mark.parametrize("capped", [False, True])
+@pytest.mark.parametrize("num_queries", [1, 3, 40])
+def test_a_pool_that_overflows_many_times_loses_none_of_the_best(
+    kind: str, capped: bool, num_queries: int
+) -> None:
+    case = large_case(kind, num_refs=20_000, k=30, direction="both")
+    names = ("query_QD", "query_norm_Q", "tau_Q")
+    case = replace(case, **{name: getattr(case, name)[:num_queries] for name in names})
+    expected = case.expected_pairs(500, capped)
+    for path in PATHS:
+        for num_threads in (1, 2, 7):
+            assert_same_bits(expected, case.best_pairs(path, num_threads, 500, capped))
 
 
 def test_one_query_split_over_threads_gives_the_same_bits() -> None:
@@ -333,9 +393,9 @@ ROWS = np.ones((3, 2), np.float32)
         ({"query_QD": [[1, np.nan]], "name": "q.npy"}, "q.npy: row 0 holds NaN or infinite values"),
         ({"query_QD": [[1.0, 1e39]]}, "row 0 holds NaN or infinite values"),
         ({"query_QD": [[1.0, 1.0], [0.0, 0.0]], "ids": ["a", "b"]}, r"row 1 \(id 'b'\) is all zeros"),
-        ({"k": 0}, "k must be a whole number from 1, or None .* got 0"),
+        ({"k": 0}, "k must be a whole number from 1 to 4294967295, got 0"),
         ({"k": 2.5}, "k must be a whole number from 1"),
-        ({"k": None}, "min_score is None too; give min_score, or k"),
+        ({"k": None}, "k must be a whole number from 1 to 4294967295, got None"),
         ({"min_score": np.nan}, "min_score must be a number, got nan"),
         (
             {"min_score": [0.5, 0.5]},
@@ -348,7 +408,6 @@ ROWS = np.ones((3, 2), np.float32)
         ({"direction": "sideways"}, "direction must be one of copy, original, both, got 'sideways'"),
         ({"norm_Q": [0.0]}, "norms of queries must be finite and above 0, got 0.0 in row 0"),
         ({"norm_Q": [1.0, 2.0]}, r"norms of queries must have shape \(1,\)"),
-        ({"num_threads": 0}, "num_threads must be from 1 to 1024, or None for every core, got 0"),
     ],
 )
 def test_a_broken_rule_is_named_with_its_value(arguments: dict[str, object], message: str) -> None:
@@ -365,6 +424,7 @@ def test_a_broken_rule_is_named_with_its_value(arguments: dict[str, object], mes
         ({"row_ND": np.ones((2, 0))}, r"references must have shape \(rows, D\) with D >= 1, got \(2, 0\)"),
         ({"row_ND": [[np.inf, 1.0]]}, "references: row 0 holds NaN or infinite values"),
         ({"norm_N": [1.0, np.nan, 1.0]}, "norms of references must be finite and above 0, got nan in row 1"),
+        ({"num_threads": 0}, "num_threads must be from 1 to 1024, or None for every core, got 0"),
         ({"device": "tpu"}, "device must be one of cpu, cuda, got 'tpu'"),
         ({"_instructions": "mmx"}, "instruction set 'mmx' is unknown or can't run on this CPU"),
     ],
@@ -385,15 +445,24 @@ def test_cuda_without_a_gpu_or_a_cuda_build_says_what_to_do() -> None:
 @given(case=cases())
 def test_the_gpu_gives_the_bits_of_the_brute_force(case: Case) -> None:
     refs = PreparedRefs(case.ref_ND, norm_N=case.ref_norm_N, device="cuda")
-    found = refs.search(
-        case.query_QD,
-        k=case.k,
-        tau=case.tau_Q,
-        min_score=case.min_score,
-        direction=case.direction,
-        norm_Q=case.query_norm_Q,
-    )
+    found = refs.nearest(case.question(), case.k, rank_N=case.rank_N)
     assert_same_bits(case.expected(), (found.ref_row_QK, found.score_QK, found.ratio_QK))
+    best = refs.best_pairs(case.question(), 300, rank_N=case.rank_N)
+    columns = (best.query_row_M, best.ref_row_M, best.score_M, best.ratio_M)
+    assert_same_bits(case.expected_pairs(300, capped=False), columns)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_pairs": 0}, "num_pairs must be a whole number from 1 to 1099511627776, got 0"),
+        ({"num_pairs": 1, "k": 0}, "k must be a whole number from 1 to 4294967295, got 0"),
+        ({"num_pairs": 1, "rank_N": np.arange(2)}, r"rank_N must be int64 of shape \(3,\), .* int64 \(2,\)"),
+    ],
+)
+def test_best_pairs_names_the_rule_that_is_broken(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PreparedRefs(ROWS).best_pairs(ask(ROWS), **arguments)  # type: ignore[arg-type]
 
 
 def test_the_build_says_what_it_can_run() -> None:

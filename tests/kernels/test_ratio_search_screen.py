@@ -41,9 +41,7 @@ def hard_rows(kind: str, num_rows: int, num_dims: int, rng: np.random.Generator)
 KINDS = ["one huge", "one huge, the same", "constant", "half codes", "ties to 1e-9", "denormal", "normal"]
 
 
-def assert_bits(
-    query_QD: Rows, ref_ND: Rows, k: int | None, min_score: float | None, tau: float = 1.0
-) -> None:
+def assert_bits(query_QD: Rows, ref_ND: Rows, k: int, min_score: float | None, tau: float = 1.0) -> None:
     want = plain.ratio_search(
         query_QD,
         ref_ND,
@@ -94,7 +92,7 @@ def test_queries_of_one_kind_against_references_of_another_lose_nothing(
     score_N = plain.dots(query_QD[:1], ref_ND)[0]
     score_N /= plain.row_norms(query_QD[:1])[0] * plain.row_norms(ref_ND)
     min_score = float(np.sort(score_N)[-k])  # one that a pair meets exactly
-    assert_bits(query_QD, ref_ND, None if ranged else k, min_score if ranged else None, tau=np.inf)
+    assert_bits(query_QD, ref_ND, len(ref_ND) if ranged else k, min_score if ranged else None, tau=np.inf)
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <numeric>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -81,17 +82,34 @@ std::vector<Pair> brute_force(const Owned& queries, std::int64_t q, const Owned&
         const bool copy = queries.rows().norm[q] / refs.rows().norm[r] <= wanted.tau[q];
         const bool valid = wanted.direction == Direction::both || copy == (wanted.direction == Direction::copy);
         const Pair pair{exact_score(queries, q, refs, r), r};
-        if (valid && pair.score >= wanted.min_score[q]) pairs.push_back(pair);
+        const bool searched = wanted.rank == nullptr || wanted.rank[r] >= 0;
+        if (valid && searched && pair.score >= wanted.min_score[q]) pairs.push_back(pair);
     }
-    std::sort(pairs.begin(), pairs.end(), better);
+    std::sort(pairs.begin(), pairs.end(), Better{wanted.rank});
     const std::size_t k = static_cast<std::size_t>(wanted.k);
     if (k > 0 && pairs.size() > k) pairs.resize(k);
     return pairs;
 }
 
+std::vector<QueryPair> brute_force(const Owned& queries, const Owned& refs, const Wanted& wanted, std::int64_t num_pairs) {
+    std::vector<QueryPair> best;
+    for (std::int64_t q = 0; q < queries.rows().num_rows; ++q) {
+        for (const Pair& pair : brute_force(queries, q, refs, wanted)) best.push_back({pair.score, q, pair.row});
+    }
+    std::stable_sort(best.begin(), best.end(), [](const QueryPair& a, const QueryPair& b) { return a.score > b.score; });
+    if (best.size() > static_cast<std::size_t>(num_pairs)) best.resize(static_cast<std::size_t>(num_pairs));
+    return best;
+}
+
 bool same(const std::vector<Pair>& a, const std::vector<Pair>& b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                       [](const Pair& x, const Pair& y) { return x.score == y.score && x.row == y.row; });
+}
+
+bool same(const std::vector<QueryPair>& a, const std::vector<QueryPair>& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const QueryPair& x, const QueryPair& y) {
+        return x.score == y.score && x.query == y.query && x.row == y.row;
+    });
 }
 
 void every_path_equals_the_brute_force() {
@@ -104,13 +122,24 @@ void every_path_equals_the_brute_force() {
         const std::vector<double> tau(queries.norm.size(), trial % 3 == 0 ? 0.7 : 1.0);
         std::vector<double> min_score(queries.norm.size(), -2.0);
         for (std::size_t q = trial % 4; q < min_score.size(); q += 2) min_score[q] = 0.05;
-        const Wanted wanted{pick({0, 1, 10, 600}), min_score.data(), tau.data(), static_cast<Direction>(trial % 3)};
+        std::vector<std::int64_t> rank(refs.norm.size());
+        std::iota(rank.begin(), rank.end(), 0);
+        std::shuffle(rank.begin(), rank.end(), random);
+        for (std::size_t r = 0; r < rank.size(); r += 5) rank[r] = trial % 5 == 0 ? -1 : rank[r];
+        const Wanted wanted{pick({1, 10, 600}), min_score.data(), tau.data(), static_cast<Direction>(trial % 3),
+                            nullptr, trial % 2 == 0 ? nullptr : rank.data()};
+        const Wanted no_limit{trial % 4 == 1 ? wanted.k : 0, wanted.min_score, wanted.tau, wanted.direction, nullptr, wanted.rank};
+        const std::int64_t num_pairs = pick({1, 17, 500, 5000, 1 << 20});
+        const std::vector<QueryPair> best = brute_force(queries, refs, no_limit, num_pairs);
         const auto agrees = [&](const Refs& prepared, int num_threads) {
             Found found;
             CHECK(prepared.search(queries.rows(), wanted, num_threads, nullptr, found));
             for (std::int64_t q = 0; q < queries.rows().num_rows; ++q) {
                 CHECK(same(found[static_cast<std::size_t>(q)], brute_force(queries, q, refs, wanted)));
             }
+            std::vector<QueryPair> pairs;
+            CHECK(prepared.best_pairs(queries.rows(), no_limit, num_pairs, num_threads, nullptr, pairs));
+            CHECK(same(pairs, best));
         };
         for (const std::string& path : cpu_paths()) {
             const auto prepared = prepare_cpu(refs.stored(), nullptr, 2, path);
@@ -259,9 +288,9 @@ void shortlist_is_right_when_the_screen_errs_as_much_as_it_may() {
             exact.push_back(static_cast<double>(random() % static_cast<unsigned>(num_levels)) / num_levels * 0.1);
             all.push_back({exact.back(), i});
         }
-        Shortlist list(k, -1.0, buffer);
+        Shortlist list(k, -1.0, Better{}, buffer);
         const ListScorer scorer(exact);
-        std::sort(all.begin(), all.end(), better);
+        std::sort(all.begin(), all.end(), Better{});
         const double kth = all[static_cast<std::size_t>(k - 1)].score;
         for (std::uint32_t i = 0; i < 1000; ++i) {
             // What belongs in the answer looks worse than it is, everything else looks better.
@@ -286,6 +315,9 @@ void a_stopped_search_says_so_and_an_exception_of_a_task_arrives() {
     const auto prepared = prepare_cpu(refs.stored(), nullptr, 2, "plain");
     CHECK(!prepared->search(refs.rows(), {10, min_score.data(), tau.data(), Direction::copy}, 2,
                             [](std::int64_t, std::int64_t) { return false; }, found));
+    std::vector<QueryPair> best;
+    CHECK(!prepared->best_pairs(refs.rows(), {0, min_score.data(), tau.data(), Direction::copy}, 1000, 2,
+                                [](std::int64_t, std::int64_t) { return false; }, best));
     asl::Progress progress;
     bool arrived = false;
     try {

@@ -8,24 +8,27 @@ reader has closed. So readers take no lock and writers wait for nobody.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from asl_fast.indexes.folder.catalogue import Catalogue, newest
-from asl_fast.indexes.folder.found import Found, PreparedShard, Progress, as_candidates, asked, merged
+from asl_fast.indexes.folder.found import Found, PreparedShard, merged_pairs
 from asl_fast.indexes.folder.merge import planned_rows
 from asl_fast.indexes.folder.sections import Damaged
 from asl_fast.indexes.folder.shard import Shard
 from asl_fast.indexes.folder.texts import Texts
-from asl_fast.records import Candidates, Embeddings
+from asl_fast.indexes.searchable import Searchable
+from asl_fast.kernels.ratio_search import MAX_REFS, Progress, Question, check_count
+from asl_fast.records import Candidates, Embeddings, Pairs
 
 
-class Snapshot:
+class Snapshot(Searchable):
     """An open state. Rows are numbered in the order in which they were added, removed ones left out.
 
     device, num_threads: of the searches. keep_prepared: keep what the engine makes of each shard between
@@ -126,29 +129,40 @@ class Snapshot:
             name=self.name,
         )
 
-    def search(
-        self,
-        queries: ArrayLike | Embeddings,
-        k: int | None = 10,
-        tau: ArrayLike = 1.0,
-        min_score: ArrayLike | None = None,
-        *,
-        direction: str = "copy",
-        query_norms: ArrayLike | None = None,
-        progress: Progress | None = None,
-    ) -> Candidates:
-        """As Index.search, and with its result for one Index over these rows in order of addition."""
-        question = asked(queries, query_norms, k, tau, min_score, direction)
+    def _nearest(self, question: Question, k: int, progress: Progress | None) -> Candidates:
+        check_count(k, "k", MAX_REFS)
         found: Found | None = None
-        num_queries, done = len(question.tau_Q), 0
-        for shard, live_L in zip(self.shards, self.live, strict=True):
-            prepared = self._prepare(shard, live_L)
-            part = prepared.search(question, _moved(progress, done, num_queries * len(self)))
-            found = part if found is None else merged([found, part], k)
-            done += num_queries * len(prepared)
-        if found is None:
+        for shard, shown in self._prepared_in_turn(len(question), progress):
+            part = shard.nearest(question, k, shown)
+            found = part if found is None else found.merged(part, k)
+            question = question.above(found.floor_Q(k))
+        assert found is not None
+        return found.candidates(self._order[2], k)
+
+    def _best_pairs(
+        self, question: Question, num_pairs: int, k: int | None, progress: Progress | None
+    ) -> Pairs:
+        parts: list[Pairs] = []
+        for shard, shown in self._prepared_in_turn(len(question), progress):
+            parts.append(shard.best_pairs(question, num_pairs, k, shown))
+            parts = [merged_pairs(parts, num_pairs, k)]
+            if len(parts[0]) == num_pairs:
+                question = question.above(parts[0].score_M[-1])
+        return replace(parts[0], ref_row_M=np.searchsorted(self._order[2], parts[0].ref_row_M))
+
+    def _prepared_in_turn(
+        self, num_queries: int, progress: Progress | None
+    ) -> Iterator[tuple[PreparedShard, Progress | None]]:
+        """Each shard that holds live rows, with the progress to show while it is searched. At least one."""
+        if len(self) == 0:
             raise ValueError(f"{self.name}: the index holds no rows; add some first")
-        return as_candidates(found, self._order[2], k)
+        done, in_all = 0, num_queries * len(self)
+        for shard, live_L in zip(self.shards, self.live, strict=True):
+            if len(live_L) == 0:
+                continue
+            share = num_queries * len(live_L)
+            yield self._prepare(shard, live_L), _moved(progress, done, share, in_all)
+            done += share
 
     def _prepare(self, shard: Shard, live_L: NDArray[np.int64]) -> PreparedShard:
         number = shard.entry.number
@@ -216,8 +230,8 @@ def opened(folder: Path) -> tuple[Catalogue, list[Shard]]:
             raise
 
 
-def _moved(progress: Progress | None, done: int, in_all: int) -> Progress | None:
+def _moved(progress: Progress | None, done: int, share: int, in_all: int) -> Progress | None:
     """Progress of one shard as that of all."""
     if progress is None:
         return None
-    return lambda now, _: progress(min(done + now, in_all), in_all)
+    return lambda now, _: progress(done + min(now, share), in_all)
