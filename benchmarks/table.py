@@ -19,8 +19,8 @@ RESULTS = Path(__file__).parent / "results" / "cpu"
 HEAD = """# Measured
 
 Written by `make bench` and `make bench-search` (benchmarks/table.py) from `benchmarks/results/`. Every row of
-a table was measured in one run, on the same rows and threads; the benchmark's docstring says what bounds it and
-what is counted.
+a table was measured in one run, on the same rows and threads; the benchmark's docstring says what bounds it
+and what is counted.
 """
 
 
