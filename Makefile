@@ -1,4 +1,5 @@
 # make demo    the example photos, from folders to verdicts        make lint      ruff, mypy, import-linter
+# make triton  the Triton kernels compiled for sm_80 and sm_90, no GPU needed
 # make test    every test but the slow ones                         make sanitize  native tests under ASan and UBSan
 # make slow    the slow tests                                       make bench     throughput, beside the peers
 # make bench-search [PHOTOS="dir1 dir2"] [QUICK=1]   exact search beside every peer, and each goal: 20 minutes (3)
@@ -7,7 +8,7 @@
 SOURCES := $(shell find csrc -type f) CMakeLists.txt pyproject.toml constraints.txt scripts/setup.sh
 RUN := .venv/bin/python -m
 
-.PHONY: demo test slow lint sanitize bench bench-search clean
+.PHONY: demo test slow lint sanitize triton bench bench-search clean
 .DELETE_ON_ERROR:
 
 .venv/%.stamp: $(SOURCES)
@@ -38,6 +39,9 @@ lint: .venv/lint.stamp
 
 sanitize: .venv/test.stamp
 	scripts/sanitize.sh
+
+triton: .venv/base.stamp
+	.venv/bin/python scripts/compile_triton.py
 
 bench: .venv/bench.stamp
 	mkdir -p benchmarks/results/cpu

@@ -37,6 +37,7 @@ PAPER = TrainSettings(
     loss=LossSettings(scale=64.0, margin=0.35, metric_weight=1.0, ratio_weight=1.0),
     edit_share=1.0,
     edit_strength=1.0,
+    edit_recipe="bot",
     save_every=2000,
     evaluate_every=8000,
 )

@@ -1,38 +1,38 @@
-"""Edits: what people do to a photo before they post it again, one file per kind.
+"""Edits: what people do to a photo before they post it again, and where every pixel went.
 
-crop.py     nested crops of falling area        edit.py   what every edit has
-chain.py    a sampled list of edits             the rest  one kind each
+kinds.py     every kind of edit, one file each in geometric/, compositing/, photometric/
+chain.py     a list of edits      recipes.py  which edits come how often
+steps.py     the few operations that edits are lowered to, given a size
+render/      steps drawn on the CPU            trace/  steps followed without pixels
 """
 
-from asl_fast.edits.blur import Blur
-from asl_fast.edits.caption import Caption
-from asl_fast.edits.chain import Chain, sample_chain
-from asl_fast.edits.colour import Colour
-from asl_fast.edits.crop import Crop, nested_crops
-from asl_fast.edits.edit import Edit, Pool
-from asl_fast.edits.flip import Flip
-from asl_fast.edits.grayscale import Grayscale
-from asl_fast.edits.jpeg import Jpeg
-from asl_fast.edits.pad import Pad
-from asl_fast.edits.paste import Paste
-from asl_fast.edits.rotate import Rotate
-from asl_fast.edits.stripe import Stripe
+from asl_fast.edits.chain import Chain, View
+from asl_fast.edits.edit import Edit, Pixels, Pool
+from asl_fast.edits.geometric.crop import Crop, nested_crops
+from asl_fast.edits.geometric.fit import Fit
+from asl_fast.edits.kinds import COMPOSITING, GEOMETRIC, KINDS, PHOTOMETRIC
+from asl_fast.edits.recipes import RECIPES, Recipe
+from asl_fast.edits.render import render
+from asl_fast.edits.trace import Alignment, PatchPairs, Trace, trace
 
 __all__ = [
-    "Blur",
-    "Caption",
+    "Alignment",
+    "COMPOSITING",
     "Chain",
-    "Colour",
     "Crop",
     "Edit",
-    "Flip",
-    "Grayscale",
-    "Jpeg",
-    "Pad",
-    "Paste",
+    "Fit",
+    "GEOMETRIC",
+    "KINDS",
+    "PHOTOMETRIC",
+    "PatchPairs",
+    "Pixels",
     "Pool",
-    "Rotate",
-    "Stripe",
+    "RECIPES",
+    "Recipe",
+    "Trace",
+    "View",
     "nested_crops",
-    "sample_chain",
+    "render",
+    "trace",
 ]

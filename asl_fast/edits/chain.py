@@ -1,60 +1,95 @@
-"""A sampled list of edits: geometry first, then what is laid over or under, then how it is stored."""
+"""A list of edits: lowered to steps, drawn, traced, printed, written as JSON."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
-from asl_fast.edits.blur import Blur
-from asl_fast.edits.caption import Caption
-from asl_fast.edits.colour import Colour
-from asl_fast.edits.edit import Edit, Pool
-from asl_fast.edits.flip import Flip
-from asl_fast.edits.grayscale import Grayscale
-from asl_fast.edits.jpeg import Jpeg
-from asl_fast.edits.pad import Pad
-from asl_fast.edits.paste import Paste
-from asl_fast.edits.rotate import Rotate
-from asl_fast.edits.stripe import Stripe
+from asl_fast.edits.edit import Edit, Pixels, Pool
+from asl_fast.edits.geometry import canvas
+from asl_fast.edits.plain import from_plain, to_plain
+from asl_fast.edits.render import render
+from asl_fast.edits.steps import Size, Step, Warp, size_after
+from asl_fast.edits.trace import Trace, trace
 
-# kind -> how often it comes at full strength; the order is the order of application
-_KINDS: tuple[tuple[type[Edit], float], ...] = (
-    (Flip, 0.35),
-    (Rotate, 0.25),
-    (Colour, 0.5),
-    (Grayscale, 0.15),
-    (Blur, 0.2),
-    (Pad, 0.2),
-    (Stripe, 0.2),
-    (Paste, 0.2),
-    (Caption, 0.25),
-    (Jpeg, 0.4),
-)
+
+class View(NamedTuple):
+    """An edited picture, and where each of its pixels came from."""
+
+    pixels: Pixels
+    trace: Trace
 
 
 @dataclass(frozen=True)
 class Chain:
-    """Edits in the order they are applied; an empty chain leaves the picture as it is."""
+    """Edits in the order they are applied; an empty chain leaves the picture as it is.
+
+    All that is random was drawn when the edits were: a chain gives the same pixels every time.
+    """
 
     edits: tuple[Edit, ...] = ()
 
-    def apply(self, image: Image.Image, pool: Pool) -> Image.Image:
+    def steps(self, size: Size) -> list[Step]:
+        """What an executor does to a picture of this (width, height); one too large to be drawn is shrunk."""
+        matrix, drawable = canvas(np.eye(3), size)
+        steps: list[Step] = [] if drawable == size or not self.edits else [Warp(matrix, drawable)]
+        size = size_after(steps, size)
         for edit in self.edits:
-            image = edit.apply(image, pool)
-        return image
+            more = edit.steps(size)
+            size = size_after(more, size)
+            steps += more
+        return steps
 
-    @property
-    def visible_share(self) -> float:
-        """Share of the picture that can still be seen, as if the edits hid parts independently."""
-        return float(np.prod([edit.visible_share for edit in self.edits]))
+    def apply(self, pixels: Pixels, pool: Pool) -> Pixels:
+        """The edited picture, RGB (height, width, 3); `pixels` is not changed. pool: other photos."""
+        return render(self.steps(_size(pixels)), pixels, pool)
+
+    def view(self, pixels: Pixels, pool: Pool) -> View:
+        """The edited picture with its trace."""
+        steps = self.steps(_size(pixels))
+        return View(render(steps, pixels, pool), trace(steps, _size(pixels)))
+
+    def trace(self, size: Size) -> Trace:
+        """Where each pixel of the view of a picture of this (width, height) comes from."""
+        return trace(self.steps(size), size)
+
+    def to_json(self) -> str:
+        return json.dumps([to_plain(edit) for edit in self.edits])
+
+    @classmethod
+    def from_json(cls, text: str) -> Chain:
+        """The chain that `to_json` wrote. ValueError names what is no edit or has a wrong parameter."""
+        try:
+            told = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"chain: is not JSON ({error})") from None
+        if not isinstance(told, list):
+            raise ValueError(f"chain: must be a JSON list of edits, got {type(told).__name__}")
+        return cls(tuple(from_plain(edit) for edit in told))
+
+    def __str__(self) -> str:
+        """One readable line."""
+        return " > ".join(_told(edit) for edit in self.edits) or "(as it is)"
 
 
-def sample_chain(rng: np.random.Generator, strength: float) -> Chain:
-    """A chain drawn from `rng` alone. strength: 0 (none) to 1 (the hardest), for how often and how much."""
-    if not 0 <= strength <= 1:
-        raise ValueError(f"sample_chain: strength must be in [0, 1], got {strength}")
-    return Chain(
-        tuple(kind.sample(rng, strength) for kind, often in _KINDS if rng.random() < often * strength)
-    )
+def _size(pixels: Pixels) -> Size:
+    return (pixels.shape[1], pixels.shape[0])
+
+
+def _told(edit: Edit) -> str:
+    values = [getattr(edit, field.name) for field in dataclasses.fields(edit)]  # type: ignore[arg-type]
+    return f"{type(edit).__name__}({', '.join(_short(value) for value in values)})"
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, tuple):
+        return f"({' '.join(_short(part) for part in value)})"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)

@@ -5,38 +5,43 @@ from __future__ import annotations
 from typing import Protocol, Self
 
 import numpy as np
-from PIL import Image
+from numpy.typing import NDArray
 
-Colour3 = tuple[int, int, int]
+from asl_fast.edits.steps import Colour3, Size, Step
+
+Pixels = NDArray[np.uint8]  # (height, width, 3), RGB
 
 
 class Pool(Protocol):
-    """Other photos, for edits that put two together."""
+    """Other photos, as RGB pixels, for edits that put two together."""
 
     def __len__(self) -> int: ...
-    def __getitem__(self, index: int, /) -> Image.Image: ...
+    def __getitem__(self, index: int, /) -> Pixels: ...
 
 
 class Edit(Protocol):
-    """One edit with its parameters. strength runs from 0 (hardly to be seen) to 1 (the hardest)."""
+    """One edit with its parameters, plain numbers and texts only, so that it survives JSON.
+
+    Lengths are shares of the picture, so an edit looks alike at every size.
+    """
 
     @classmethod
     def sample(cls, rng: np.random.Generator, strength: float) -> Self:
-        """Parameters drawn from `rng` alone: the same generator state gives the same edit."""
+        """Parameters drawn from `rng` alone. strength: 0 (hardly to be seen) to 1 (the hardest)."""
         ...
 
-    def apply(self, image: Image.Image, pool: Pool) -> Image.Image:
-        """The edited RGB picture. `image` is not changed; its size may differ from the result's."""
-        ...
-
-    @property
-    def visible_share(self) -> float:
-        """Share of the picture's content that can still be seen, in (0, 1]."""
+    def steps(self, size: Size) -> list[Step]:
+        """The edit of a picture of this (width, height), in steps that an executor knows."""
         ...
 
 
 def sample_colour(rng: np.random.Generator) -> Colour3:
     """Black, white, or any colour, a third each: what frames and bars are made of."""
     kind = rng.integers(3)
-    red, green, blue = (int(value) for value in rng.integers(0, 256, 3))
+    red, green, blue = rng.integers(0, 256, 3).tolist()
     return ((0, 0, 0), (255, 255, 255), (red, green, blue))[kind]
+
+
+def sample_seed(rng: np.random.Generator) -> int:
+    """Seed of an edit that is random at every pixel."""
+    return int(rng.integers(1 << 31))

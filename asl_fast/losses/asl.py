@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from asl_fast.kernels.cosface_ratio import MARGIN, SCALE, LossParts, cosface_norm_ratio_loss
+from asl_fast.losses.class_step import ClassStep
+from asl_fast.losses.divided import divided_loss
 from asl_fast.losses.pairs import content_pairs
+from asl_fast.losses.ranks import Ranks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +21,7 @@ class LossSettings:
 
     margin_kind: cosface, arcface or softmax, see `kernels/cosface_ratio/margins.py`.
     metric_weight is the lambda of the paper's eq. 2, whose value is not published.
+    negative_share: of the classes that no row of a training batch has, the share it is compared with.
     """
 
     scale: float = SCALE
@@ -24,22 +29,47 @@ class LossSettings:
     margin_kind: str = "cosface"
     metric_weight: float = 1.0
     ratio_weight: float = 1.0
+    negative_share: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.negative_share <= 1:
+            raise ValueError(f"loss: negative_share must be in (0, 1], got {self.negative_share}")
 
 
 class AslLoss(nn.Module):
     """CosFace over `num_classes` photos, plus the norm ratio of nested views.
 
     weight_CD starts as random directions; `start_at` sets it to the photos' own rows.
+    ranks: if given, weight_CD holds this rank's classes only, see `Ranks`.
+    class_step: if given, the backward pass steps weight_CD and leaves no gradient, see `class_step.py`.
     """
 
-    def __init__(self, num_classes: int, num_dims: int, settings: LossSettings | None = None) -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        num_dims: int,
+        settings: LossSettings | None = None,
+        *,
+        ranks: Ranks | None = None,
+        class_step: ClassStep | None = None,
+    ) -> None:
         super().__init__()
         self.settings = settings or LossSettings()
-        self.weight_CD = nn.Parameter(torch.randn(num_classes, num_dims) / num_dims**0.5)
+        self.ranks = ranks or Ranks(num_classes)
+        if self.ranks.num_classes != num_classes:
+            raise ValueError(f"loss: ranks divide {self.ranks.num_classes} classes, got {num_classes}")
+        seed = int(torch.randint(2**62, ())) + self.ranks.rank  # ranks are often given one and the same seed
+        row_CD = torch.randn(
+            self.ranks.stop - self.ranks.first, num_dims, generator=torch.Generator().manual_seed(seed)
+        )
+        self.weight_CD = nn.Parameter(row_CD / num_dims**0.5)
+        self.class_step = class_step
+        if class_step is not None:
+            class_step.prepare(self.weight_CD)
 
     @torch.no_grad()
     def start_at(self, row_CD: Tensor) -> None:
-        """Start every class at the direction of its photo: the first steps then already tell photos apart."""
+        """Start this rank's classes at the directions of their photos: they are told apart at once."""
         if row_CD.shape != self.weight_CD.shape:
             raise ValueError(
                 f"loss: start rows must have shape {tuple(self.weight_CD.shape)}, got {tuple(row_CD.shape)}"
@@ -50,14 +80,20 @@ class AslLoss(nn.Module):
         self, row_BD: Tensor, label_B: Tensor, nest_B: Tensor, area_B: Tensor, visible_B: Tensor
     ) -> LossParts:
         """row_BD: raw rows.  label_B: int64 class, -1 = none.  For the rest see `content_pairs`."""
-        return cosface_norm_ratio_loss(
+        pair_index_P2 = content_pairs(nest_B, area_B, visible_B)
+        formula = dataclasses.asdict(self.settings)
+        negative_share = formula.pop("negative_share")
+        if not self.training:
+            negative_share = 1.0  # as drop-out does
+        if self.ranks.group is None and self.class_step is None and negative_share == 1:
+            return cosface_norm_ratio_loss(row_BD, self.weight_CD, label_B, pair_index_P2, **formula)
+        return divided_loss(
             row_BD,
             self.weight_CD,
             label_B,
-            content_pairs(nest_B, area_B, visible_B),
-            scale=self.settings.scale,
-            margin=self.settings.margin,
-            margin_kind=self.settings.margin_kind,
-            metric_weight=self.settings.metric_weight,
-            ratio_weight=self.settings.ratio_weight,
+            pair_index_P2,
+            **formula,
+            ranks=self.ranks,
+            negative_share=negative_share,
+            step=self.class_step,
         )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from asl_fast.edits import nested_crops, sample_chain
+from asl_fast.edits import RECIPES, Chain, Pixels, nested_crops
 from asl_fast.images import Resize
 from asl_fast.indexes import Index
 from asl_fast.records import Candidates, norms
@@ -23,6 +23,7 @@ from asl_fast.training.photos import Photos
 _EVALUATION = 4  # what a generator is for: this stream is never used to train
 COPIES_PER_PHOTO = 3
 STRENGTH = 0.8
+_EDITS = RECIPES["common"]  # whatever a model was trained with: numbers of two runs can be compared
 _NEAREST = 20
 
 
@@ -59,12 +60,12 @@ class FoldSet(NamedTuple):
     every photo, without edits; whole_N: the photo.
     """
 
-    references: list[Image.Image]
-    queries: list[Image.Image]
+    references: list[Pixels]
+    queries: list[Pixels]
     reference_Q: NDArray[np.int64]
     source_Q: NDArray[np.int64]
-    plain: list[Image.Image]
-    whole: list[Image.Image]
+    plain: list[Pixels]
+    whole: list[Pixels]
 
 
 def make_fold_set(photos: Photos, seed: int) -> FoldSet:
@@ -74,7 +75,7 @@ def make_fold_set(photos: Photos, seed: int) -> FoldSet:
     copy_of, source_of = [], []
     for row, number in enumerate(rng.permutation(len(photos))):
         photo = photos[int(number)]
-        small = nested_crops(rng, 1, whole_share=0)[0].apply(photo)
+        small = Chain((nested_crops(rng, 1, whole_share=0)[0],)).apply(photo, photos)
         fold.plain.append(small)
         fold.whole.append(photo)
         reverse = row % 2 == 1
@@ -109,20 +110,22 @@ def evaluate_fold(descriptor: nn.Module, resize: Resize, fold: FoldSet, device: 
     )
 
 
-def _edited_copies(photo: Image.Image, photos: Photos, rng: np.random.Generator) -> Iterator[Image.Image]:
+def _edited_copies(photo: Pixels, photos: Photos, rng: np.random.Generator) -> Iterator[Pixels]:
     for _ in range(COPIES_PER_PHOTO):
         crop = nested_crops(rng, 1, whole_share=0.3)[0]
-        yield sample_chain(rng, STRENGTH).apply(crop.apply(photo), photos)
+        yield _EDITS.sample(rng, STRENGTH, crop=crop, size=(photo.shape[1], photo.shape[0])).apply(
+            photo, photos
+        )
 
 
 @torch.inference_mode()
 def _rows(
-    descriptor: nn.Module, resize: Resize, images: Sequence[Image.Image], device: torch.device
+    descriptor: nn.Module, resize: Resize, images: Sequence[Pixels], device: torch.device
 ) -> NDArray[np.float32]:
     descriptor.eval()
     rows = []
     for first in range(0, len(images), 32):
-        pixels_BHWC = np.stack([resize(image) for image in images[first : first + 32]])
+        pixels_BHWC = np.stack([resize(Image.fromarray(image)) for image in images[first : first + 32]])
         rows.append(descriptor(torch.from_numpy(pixels_BHWC).permute(0, 3, 1, 2).to(device)).cpu().numpy())
     return np.concatenate(rows).astype(np.float32)
 

@@ -28,19 +28,19 @@ class Photos:
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, number: int) -> Image.Image:
+    def __getitem__(self, number: int) -> NDArray[np.uint8]:
+        """Pixels (height, width, 3), not to be written to."""
         kept = self._kept.get(number)
         if kept is not None:
-            return Image.fromarray(kept)
-        photo = self._decoded(self.files[number])
-        self.keep(number, photo)
-        return photo
+            return kept
+        pixels = self._decoded(self.files[number])
+        self.keep(number, pixels)
+        return pixels
 
-    def keep(self, number: int, photo: Image.Image) -> None:
-        size = 3 * photo.width * photo.height
-        if size <= self._room and number not in self._kept:
-            self._room -= size
-            self._kept[number] = np.asarray(photo)
+    def keep(self, number: int, pixels: NDArray[np.uint8]) -> None:
+        if pixels.nbytes <= self._room and number not in self._kept:
+            self._room -= pixels.nbytes
+            self._kept[number] = pixels
 
     def subset(self, numbers: Sequence[int]) -> Photos:
         """The photos of these numbers, renumbered from 0; what is decoded already is not decoded again."""
@@ -48,13 +48,13 @@ class Photos:
         part._kept = {new: self._kept[old] for new, old in enumerate(numbers) if old in self._kept}
         return part
 
-    def _decoded(self, file: ImageFile) -> Image.Image:
+    def _decoded(self, file: ImageFile) -> NDArray[np.uint8]:
         photo = decode(file.read(), edge_px_hint=self._short_edge_px)
         shrink = self._short_edge_px / min(photo.size)
-        if shrink >= 1:
-            return photo
-        width, height = (max(1, round(edge * shrink)) for edge in photo.size)
-        return photo.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
+        if shrink < 1:
+            width, height = (max(1, round(edge * shrink)) for edge in photo.size)
+            photo = photo.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
+        return np.asarray(photo)
 
 
 def read_photos(
@@ -72,8 +72,8 @@ def read_photos(
     return everything.subset(good), failures
 
 
-def _decode_all(photos: Photos, num_threads: int, progress: bool) -> Iterator[Image.Image | Failure]:
-    def decoded(file: ImageFile) -> Image.Image | Failure:
+def _decode_all(photos: Photos, num_threads: int, progress: bool) -> Iterator[NDArray[np.uint8] | Failure]:
+    def decoded(file: ImageFile) -> NDArray[np.uint8] | Failure:
         try:
             return photos._decoded(file)
         except ImageError as error:

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+from asl_fast.edits import RECIPES
 from asl_fast.losses import LossSettings
 
 
@@ -21,7 +22,10 @@ class TrainSettings:
     frozen_share: the first parameter tensors of the backbone, in its own order, that keep their values.
     frozen_statistics: batch norms, the neck's too, use their stored means (short runs see few pictures).
     clip_norm: of the gradient, 0 = off.  bf16: mixed precision, on a GPU only.
+    fused_class_step: step the class weights within the backward pass, so that no gradient of theirs is ever
+    stored; gradients can't be clipped then.
     least_area, whole_share: see `edits.nested_crops`.  edit_share: of the views that are edited at all.
+    edit_recipe: which edits, see `edits.RECIPES`.
     save_every, evaluate_every: steps, 0 = only at the end.
     """
 
@@ -41,12 +45,14 @@ class TrainSettings:
     frozen_share: float = 0.0
     frozen_statistics: bool = True
     clip_norm: float = 0.0
+    fused_class_step: bool = False
     bf16: bool = False
     loss: LossSettings = field(default_factory=LossSettings)
     least_area: float = 0.2
     whole_share: float = 0.5
     edit_share: float = 0.6
     edit_strength: float = 0.8
+    edit_recipe: str = "common"
     held_back_share: float = 0.2
     save_every: int = 100
     evaluate_every: int = 0
@@ -67,8 +73,17 @@ class TrainSettings:
         ):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"recipe: {name} must be in [0, 1], got {getattr(self, name)}")
+        if self.edit_recipe not in RECIPES:
+            raise ValueError(
+                f"recipe: edit_recipe must be one of {', '.join(RECIPES)}, got {self.edit_recipe!r}"
+            )
         if not 0 < self.held_back_share < 1:
             raise ValueError(f"recipe: held_back_share must be in (0, 1), got {self.held_back_share}")
+        if self.fused_class_step and self.clip_norm:
+            raise ValueError(
+                f"recipe: clip_norm must be 0 with fused_class_step, got {self.clip_norm}; the gradient "
+                "of the class weights never exists as a whole"
+            )
         if not 0 <= self.warmup_share <= self.flat_until:
             raise ValueError(
                 f"recipe: warmup_share {self.warmup_share} must not pass flat_until {self.flat_until}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from asl_fast.errors import InputError
 from asl_fast.images import Resize
-from asl_fast.losses import AslLoss
+from asl_fast.losses import AslLoss, ClassAdam
 from asl_fast.models import Descriptor, DescriptorConfig
 from asl_fast.training.photos import Photos
 from asl_fast.training.settings import TrainSettings
@@ -38,7 +39,10 @@ def start_loss(
         descriptor.neck.running_mean.copy_(pooled_CD.mean(0))
         descriptor.neck.running_var.copy_(pooled_CD.var(0))
         row_CD = descriptor.eval().neck(pooled_CD)
-    loss = AslLoss(len(photos), descriptor.num_dims, settings.loss).to(device)
+    step = None
+    if settings.fused_class_step:
+        step = ClassAdam(settings.class_lr, decoupled=settings.optimizer == "adamw")
+    loss = AslLoss(len(photos), descriptor.num_dims, settings.loss, class_step=step).to(device)
     loss.start_at(row_CD)
     return loss
 
@@ -49,6 +53,6 @@ def _pooled(descriptor: Descriptor, photos: Photos, resize: Resize, device: torc
     rows = []
     for first in range(0, len(photos), 32):
         numbers = range(first, min(first + 32, len(photos)))
-        pixels_BHWC = np.stack([resize(photos[number]) for number in numbers])
+        pixels_BHWC = np.stack([resize(Image.fromarray(photos[number])) for number in numbers])
         rows.append(descriptor.before_neck(torch.from_numpy(pixels_BHWC).permute(0, 3, 1, 2).to(device)))
     return torch.cat(rows)

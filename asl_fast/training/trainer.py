@@ -37,6 +37,8 @@ class Trainer:
         self._set_modes()
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak_lr"] * lr_share(self.step, self.settings)
+        if self.loss.class_step is not None:
+            self.loss.class_step.lr = self.settings.class_lr * lr_share(self.step, self.settings)
         batch = batch.to(self.device)
         mixed = self.settings.bf16 and self.device.type == "cuda"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
@@ -144,10 +146,11 @@ def _freeze(descriptor: Descriptor, share: float) -> None:
 def _optimizer(descriptor: Descriptor, loss: AslLoss, settings: TrainSettings) -> torch.optim.Optimizer:
     """Weight decay goes to matrices and kernels only, not to scales, shifts and class weights."""
     trained = [value for value in descriptor.parameters() if value.requires_grad]
+    class_weights = [] if loss.class_step else list(loss.parameters())
     groups = [
         {"params": [value for value in trained if value.ndim > 1], "weight_decay": settings.weight_decay},
         {"params": [value for value in trained if value.ndim <= 1], "weight_decay": 0.0},
-        {"params": list(loss.parameters()), "weight_decay": 0.0, "peak_lr": settings.class_lr},
+        {"params": class_weights, "weight_decay": 0.0, "peak_lr": settings.class_lr},
     ]
     groups = [{"peak_lr": settings.lr} | group for group in groups if group["params"]]
     kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam

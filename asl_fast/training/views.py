@@ -10,19 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asl_fast.edits import Chain, nested_crops, sample_chain
+from asl_fast.edits import RECIPES, Chain, Fit, nested_crops
 from asl_fast.images import Resize
 from asl_fast.training.photos import Photos
 from asl_fast.training.settings import TrainSettings
 
 _ORDER, _VIEWS = 2, 3  # what a generator is for: distinct streams of one seed
+_FIT_OF_MODE = {"square": "square", "short-center": "middle"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ViewBatch:
     """pixels_BCHW: uint8.  label_B: class, the photo's number.  nest_B: views of one nest have one number.
 
-    area_B: share of the photo inside the crop.  visible_B: share of the crop that edits left to be seen.
+    area_B: share of the photo inside the crop.  visible_B: share of the crop that can still be seen.
     """
 
     pixels_BCHW: Tensor
@@ -81,12 +82,19 @@ class Views:
 
     def _views_of(self, number: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, float, float]]:
         settings = self._settings
+        recipe = RECIPES[settings.edit_recipe]
+        fit = Fit(edge_px=self._resize.edge_px, way=_FIT_OF_MODE[self._resize.mode])
         photo = self._photos[number]
+        size = (photo.shape[1], photo.shape[0])
         crops = nested_crops(
             rng, settings.num_views, least_area=settings.least_area, whole_share=settings.whole_share
         )
         for crop in crops:
             edited = rng.random() < settings.edit_share
-            chain = sample_chain(rng, settings.edit_strength) if edited else Chain()
-            view = chain.apply(crop.apply(photo), self._photos)
-            yield self._resize(view), crop.area, chain.visible_share
+            chain = (
+                recipe.sample(rng, settings.edit_strength, crop=crop, fit=fit, size=size)
+                if edited
+                else Chain((crop, fit))
+            )
+            view = chain.view(photo, self._photos)
+            yield view.pixels, crop.area, min(1.0, view.trace.content / crop.area)

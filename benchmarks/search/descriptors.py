@@ -3,7 +3,7 @@
     python -m benchmarks.search.descriptors --photos DIR [DIR ...] --out FOLDER
 
 1. `RealRows`: every photo as it is, then VIEWS - 1 seeded views of it: a crop that keeps at least 60 % of
-   its area, then a chain of edits (asl_fast.edits) at strength 0.3; all embedded with the shipped model.
+   its area, then edits (the common recipe of asl_fast.edits, strength 0.3); embedded by the shipped model.
    Row p * VIEWS + v is view v of photo p. The last view of every photo is held out: queries come from it.
 2. `Extended`: as many rows as wanted. The first are the real ones, unchanged; each further one is a random
    real row a plus s * (b - c), where b and c are views of one random photo and s is log-uniform in
@@ -25,10 +25,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from tqdm import tqdm
 
-from asl_fast.edits import nested_crops, sample_chain
+from asl_fast.edits import RECIPES, Pixels, nested_crops
 from asl_fast.embedder import Embedder, load_model, num_cores
 from asl_fast.files import replacing
 from asl_fast.images import find_images
@@ -37,6 +36,7 @@ from benchmarks.search.data import save
 
 VIEWS = 5  # of a photo; the last one is for queries
 LEAST_AREA = 0.6
+RECIPE = "common"
 STRENGTH = 0.3
 SHORT_EDGE_PX = 256
 LEAST_STEP = 0.01
@@ -45,13 +45,15 @@ SEED = 0
 Rows = NDArray[np.float32]
 
 
-def view(photos: Photos, photo: int, number: int) -> Image.Image:
+def view(photos: Photos, photo: int, number: int) -> Pixels:
     """View `number` of a photo, from (SEED, photo, number) alone."""
+    pixels = photos[photo]
     if number == 0:
-        return photos[photo]
+        return pixels
     rng = np.random.default_rng([SEED, photo, number])
     (crop,) = nested_crops(rng, 1, least_area=LEAST_AREA, whole_share=0.25)
-    return sample_chain(rng, STRENGTH).apply(crop.apply(photos[photo]), photos)
+    size = (pixels.shape[1], pixels.shape[0])
+    return RECIPES[RECIPE].sample(rng, STRENGTH, crop=crop, size=size).apply(pixels, photos)
 
 
 def embed_views(photos: Photos, model: Embedder, *, progress: bool) -> Rows:
@@ -124,7 +126,7 @@ class RealRows:
         made_of = {
             "files": [(file.id, Path(file.path).stat().st_size) for file in files],
             "model": model.fingerprint,
-            "views": [VIEWS, LEAST_AREA, STRENGTH, SHORT_EDGE_PX, SEED],
+            "views": [VIEWS, LEAST_AREA, RECIPE, STRENGTH, SHORT_EDGE_PX, SEED],
         }
         self.key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:12]
         self.path = cache / f"photos-{self.key}-views.npy"

@@ -25,7 +25,7 @@ from asl_fast.kernels.cosface_ratio.class_softmax import class_softmax
 from asl_fast.kernels.cosface_ratio.margins import MARGIN_KINDS
 from asl_fast.kernels.cosface_ratio.norm_ratio import norm_ratio
 
-__all__ = ["MARGIN", "MARGIN_KINDS", "SCALE", "LossParts", "cosface_norm_ratio_loss"]
+__all__ = ["MARGIN", "MARGIN_KINDS", "SCALE", "LossParts", "cosface_norm_ratio_loss", "mean_cross_entropy"]
 
 SCALE, MARGIN = 64.0, 0.35
 
@@ -68,8 +68,13 @@ def cosface_norm_ratio_loss(
     other_N, target_N, norm_N, _ = class_softmax(
         feature_ND, weight_CD, label_N, float(scale), float(margin), margin_kind
     )
-    labelled_N = label_N >= 0
-    entropy_N = torch.nn.functional.softplus(other_N - target_N, threshold=50)
-    metric = torch.where(labelled_N, entropy_N, 0.0).sum() / labelled_N.sum().clamp_min(1)
+    metric = mean_cross_entropy(other_N, target_N, label_N)
     ratio = norm_ratio(norm_N, pair_index_P2)
     return LossParts(metric_weight * metric + ratio_weight * ratio, metric, ratio)
+
+
+def mean_cross_entropy(other_N: Tensor, target_N: Tensor, label_N: Tensor) -> Tensor:
+    """The metric, from what `class_softmax` tells of all classes."""
+    labelled_N = label_N >= 0
+    entropy_N = torch.nn.functional.softplus(other_N - target_N, threshold=50)
+    return torch.where(labelled_N, entropy_N, 0.0).sum() / labelled_N.sum().clamp_min(1)

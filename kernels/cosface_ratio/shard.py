@@ -79,6 +79,8 @@ def inverse_norms(norm_R: Tensor) -> Tensor:
 
 def target_cosines(shard: Shard) -> Tensor:
     """Cosine of each row and its own class (N,), 0 without one."""
+    if len(shard.weight_CD) == 0:  # a rank may have no class
+        return torch.zeros_like(shard.inverse_N)
     dtype = shard.inverse_N.dtype
     own_N = shard.label_N.clamp_min(0)
     own_ND = shard.weight_CD[own_N].to(dtype)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from asl_fast.errors import InputError
 from asl_fast.images import ImageFile, Resize, find_images
-from asl_fast.losses import AslLoss, LossSettings
+from asl_fast.losses import AslLoss, ClassAdam, LossSettings
 from asl_fast.models import Descriptor, load_descriptor
 from asl_fast.recipes import RECIPES
 from asl_fast.training import TrainSettings, train
@@ -19,6 +19,7 @@ from asl_fast.training.checkpoint import load_checkpoint, save_checkpoint
 from asl_fast.training.evaluation import make_fold_set
 from asl_fast.training.fold import groups_of, hold_back
 from asl_fast.training.photos import read_photos
+from asl_fast.training.start import start_loss
 from asl_fast.training.trainer import Trainer, lr_share
 from asl_fast.training.views import Views
 
@@ -69,10 +70,12 @@ def learn(photo_folder, out, settings, seed=0):
     )
 
 
-def new_trainer(settings, num_classes=20):
+def new_trainer(settings, num_classes=20, class_step=None):
     torch.manual_seed(0)
     start = load_descriptor(settings.start).module
-    return Trainer(start, AslLoss(num_classes, start.num_dims, settings.loss), settings, 0, CPU)
+    return Trainer(
+        start, AslLoss(num_classes, start.num_dims, settings.loss, class_step=class_step), settings, 0, CPU
+    )
 
 
 def test_both_losses_fall_and_the_run_folder_is_complete(photo_folder, settings, tmp_path):
@@ -145,6 +148,33 @@ def test_restored_trainer_takes_the_same_next_step(settings, photos, tmp_path):
         trainer.train_step(views.batch(3))
     for name, value in one.state().items():
         assert torch.equal(value, other.state()[name]), name
+
+
+def test_class_weights_stepped_at_once_are_those_of_the_optimizer(settings, photos, tmp_path):
+    """Also over a break in the middle."""
+    settings = dataclasses.replace(settings, clip_norm=0.0)
+    views = Views(photos, Resize(edge_px=32), settings, 0)
+    plain = new_trainer(settings)
+    fused, resumed = (new_trainer(settings, class_step=ClassAdam(0.0)) for _ in range(2))
+    for step in range(4):
+        if step == 2:
+            save_checkpoint(tmp_path, fused.state(), fused.step)
+            resumed.load_state(*load_checkpoint(tmp_path))
+            fused = resumed
+        for trainer in (plain, fused):
+            trainer.train_step(views.batch(step))
+    assert fused.loss.weight_CD.grad is None and fused.loss.class_step.num_steps == 4
+    for part in ("descriptor", "loss"):
+        told = getattr(fused, part).state_dict()
+        for name, value in getattr(plain, part).state_dict().items():
+            assert torch.equal(value, told[name]), name
+
+
+def test_fused_class_step_is_made_by_the_recipe(photos, settings):
+    settings = dataclasses.replace(settings, clip_norm=0.0, fused_class_step=True, optimizer="adam")
+    start = load_descriptor(settings.start).module
+    step = start_loss(start, photos, Resize(edge_px=32), settings, CPU).class_step
+    assert isinstance(step, ClassAdam) and not step.decoupled
 
 
 def test_only_the_newest_checkpoint_is_kept(tmp_path):
@@ -260,7 +290,7 @@ def test_fold_asks_for_copies_and_for_whole_photos_of_cropped_references(photos)
     assert (fold.reference_Q >= 0).sum() == 30
     for query, source in enumerate(fold.source_Q):
         reversed_query = fold.reference_Q[query] == -1
-        assert reversed_query == (fold.references[source].size != fold.whole[source].size)
+        assert reversed_query == (fold.references[source].shape != fold.whole[source].shape)
         if reversed_query:
             assert fold.queries[query].tobytes() == fold.whole[source].tobytes()
     assert all(one.tobytes() == two.tobytes() for one, two in zip(fold.queries, again.queries, strict=True))
@@ -278,8 +308,8 @@ def test_photo_that_cannot_be_decoded_is_reported_and_left_out(photo_folder, tmp
 
 def test_photos_are_kept_no_larger_than_views_need(photos, photo_folder):
     small, _ = read_photos(find_images(photo_folder), 36, num_threads=1, progress=False)
-    assert {photo.size for photo in (small[number] for number in range(20))} == {(48, 36)}
-    assert photos[0].size == (85, 64)
+    assert {small[number].shape for number in range(20)} == {(36, 48, 3)}
+    assert photos[0].shape == (64, 85, 3)
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
@@ -311,6 +341,7 @@ def test_paper_model_can_be_made():
         ({"num_steps": 0}, "num_steps must be 1 or more, got 0"),
         ({"optimizer": "sgd"}, "optimizer must be adam or adamw, got 'sgd'"),
         ({"edit_share": 1.5}, r"edit_share must be in \[0, 1\], got 1\.5"),
+        ({"fused_class_step": True, "clip_norm": 1.0}, "clip_norm must be 0 with fused_class_step, got 1.0"),
         ({"warmup_share": 0.6}, "warmup_share 0.6 must not pass flat_until 0.4"),
     ],
 )

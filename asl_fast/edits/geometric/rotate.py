@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from PIL import Image
 
-from asl_fast.edits.edit import Colour3, Pool, sample_colour
+from asl_fast.edits.edit import sample_colour
+from asl_fast.edits.geometry import onto_whole_canvas, turn
+from asl_fast.edits.steps import Colour3, Size, Step, Warp
 
 _MAX_DEGREES = 50  # of the BoT chain
 
@@ -19,7 +20,6 @@ class Rotate:
 
     degrees: float
     fill: Colour3
-    visible_share = 1.0
 
     @classmethod
     def sample(cls, rng: np.random.Generator, strength: float) -> Self:
@@ -31,7 +31,5 @@ class Rotate:
         )
         return cls(degrees=degrees, fill=sample_colour(rng))
 
-    def apply(self, image: Image.Image, pool: Pool) -> Image.Image:
-        return image.rotate(
-            self.degrees, resample=Image.Resampling.BILINEAR, expand=True, fillcolor=self.fill
-        )
+    def steps(self, size: Size) -> list[Step]:
+        return [Warp(*onto_whole_canvas(turn(self.degrees), size), self.fill)]

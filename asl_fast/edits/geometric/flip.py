@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from PIL import Image
 
-from asl_fast.edits.edit import Pool
+from asl_fast.edits.geometry import scaling, shift
+from asl_fast.edits.steps import Size, Step, Warp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,12 +16,13 @@ class Flip:
     """Left-right, rarely upside down."""
 
     upside_down: bool
-    visible_share = 1.0
 
     @classmethod
     def sample(cls, rng: np.random.Generator, strength: float) -> Self:
         return cls(upside_down=bool(rng.random() < 0.15 * strength))
 
-    def apply(self, image: Image.Image, pool: Pool) -> Image.Image:
-        transpose = Image.Transpose
-        return image.transpose(transpose.FLIP_TOP_BOTTOM if self.upside_down else transpose.FLIP_LEFT_RIGHT)
+    def steps(self, size: Size) -> list[Step]:
+        width, height = size
+        if self.upside_down:
+            return [Warp(shift(0, height) @ scaling(1, -1), size)]
+        return [Warp(shift(width, 0) @ scaling(-1, 1), size)]

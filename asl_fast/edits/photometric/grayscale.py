@@ -6,20 +6,18 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from PIL import Image
 
-from asl_fast.edits.edit import Pool
+from asl_fast.edits.photometric.matrices import saturated, together
+from asl_fast.edits.steps import Recolour, Size, Step
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grayscale:
     """Luma in all three channels."""
 
-    visible_share = 1.0
-
     @classmethod
     def sample(cls, rng: np.random.Generator, strength: float) -> Self:
         return cls()
 
-    def apply(self, image: Image.Image, pool: Pool) -> Image.Image:
-        return image.convert("L").convert("RGB")
+    def steps(self, size: Size) -> list[Step]:
+        return [Recolour(together(saturated(0)))]

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from PIL import Image, ImageFilter
 
-from asl_fast.edits.edit import Pool
+from asl_fast.edits.steps import GaussianBlur, Size, Step
 
 _MAX_SHARE = 0.02
 
@@ -18,11 +17,10 @@ class Blur:
     """radius_share: standard deviation as a share of the shorter edge, so it looks alike at every size."""
 
     radius_share: float
-    visible_share = 1.0
 
     @classmethod
     def sample(cls, rng: np.random.Generator, strength: float) -> Self:
         return cls(radius_share=float(rng.uniform(0.15, 1) * strength * _MAX_SHARE))
 
-    def apply(self, image: Image.Image, pool: Pool) -> Image.Image:
-        return image.filter(ImageFilter.GaussianBlur(self.radius_share * min(image.size)))
+    def steps(self, size: Size) -> list[Step]:
+        return [GaussianBlur(self.radius_share * min(size))]

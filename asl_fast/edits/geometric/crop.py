@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
-from PIL import Image
+
+from asl_fast.edits.geometry import shift
+from asl_fast.edits.steps import Size, Step, Warp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,15 +26,23 @@ class Crop:
         """Share of the photo, in (0, 1]."""
         return self.width * self.height
 
-    def apply(self, image: Image.Image) -> Image.Image:
+    @classmethod
+    def sample(cls, rng: np.random.Generator, strength: float) -> Self:
+        area = 1 - float(rng.uniform(0.1, 0.8)) * strength
+        whole = cls(left=0.0, top=0.0, width=1.0, height=1.0)
+        return cls(**vars(_inside(rng, whole, area, strength * math.log(16 / 9))))
+
+    def steps(self, size: Size) -> list[Step]:
         """The pixels in the box, at least one."""
         left, top = (
             min(edge - 1, round(share * edge))
-            for share, edge in zip((self.left, self.top), image.size, strict=True)
+            for share, edge in zip((self.left, self.top), size, strict=True)
         )
-        right = max(left + 1, round((self.left + self.width) * image.width))
-        bottom = max(top + 1, round((self.top + self.height) * image.height))
-        return image.crop((left, top, min(right, image.width), min(bottom, image.height)))
+        right = max(left + 1, min(size[0], round((self.left + self.width) * size[0])))
+        bottom = max(top + 1, min(size[1], round((self.top + self.height) * size[1])))
+        if (right - left, bottom - top) == size:
+            return []
+        return [Warp(shift(-left, -top), (right - left, bottom - top))]
 
 
 def nested_crops(

@@ -1,0 +1,1 @@
+"""Edits that put a picture together with something else."""

@@ -1,0 +1,1 @@
+"""Edits that change values and leave every pixel where it is, or all but a few."""

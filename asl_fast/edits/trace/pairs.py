@@ -1,0 +1,159 @@
+"""Two views of one photo: which point, box and patch of one is which of the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asl_fast.edits.geometry import moved
+from asl_fast.edits.steps import Matrix, Size
+from asl_fast.edits.trace.polygons import Polygon, area, areas, cut, cut_many, sides
+from asl_fast.edits.trace.trace import Trace
+
+_EMPTY = 1e-9  # of a patch: less is rounding
+
+
+class PatchPairs(NamedTuple):
+    """Pairs of patches that show a common piece of the photo, sorted by a, then b.
+
+    a_M, b_M: numbers of the patches, row by row.  share_M: of patch a's area that lies in patch b, covered
+    or not.  visible_M: the same, times what is visible of the photo in both patches, taken as independent.
+    """
+
+    a_M: NDArray[np.int64]
+    b_M: NDArray[np.int64]
+    share_M: NDArray[np.float64]
+    visible_M: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """From view a to view b, both of one photo. `Alignment(b, a)` is the way back."""
+
+    a: Trace
+    b: Trace
+
+    def __post_init__(self) -> None:
+        if self.a.photo_size != self.b.photo_size:
+            raise ValueError(
+                f"alignment: both views must be of one photo, got photos of {self.a.photo_size} and "
+                f"{self.b.photo_size}"
+            )
+
+    @cached_property
+    def matrix(self) -> Matrix:
+        """Takes points of a to b."""
+        return self.b.matrix @ self.a.to_photo
+
+    @cached_property
+    def back(self) -> Matrix:
+        """Takes points of b to a."""
+        return self.a.matrix @ self.b.to_photo
+
+    @cached_property
+    def region(self) -> NDArray[np.float64]:
+        """(corners, 2): the convex part of the photo that lies in both views; no corners = none."""
+        if len(self.a.region) == 0 or len(self.b.region) == 0:
+            return np.empty((0, 2))
+        common: Polygon = [(x, y) for x, y in self.a.region.tolist()]
+        for line in sides(self.b.region):
+            common = cut(common, line)
+        return np.array(common, np.float64).reshape(-1, 2)
+
+    @property
+    def overlap(self) -> float:
+        """Share of the photo that lies in both views, covered or not."""
+        width, height = self.a.photo_size
+        return area([(x, y) for x, y in self.region.tolist()]) / (width * height)
+
+    @property
+    def boxes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """(left, top, right, bottom) of the common part in a and in b; None if there is none."""
+        if len(self.region) == 0:
+            return None
+        in_a_C2, in_b_C2 = moved(self.a.matrix, self.region), moved(self.b.matrix, self.region)
+        box_a, box_b = (np.concatenate([one.min(0), one.max(0)]) for one in (in_a_C2, in_b_C2))
+        return box_a, box_b
+
+    def points(self, point_N2: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Points of a in b; NaN where they don't show the photo, or where b doesn't hold it. Covers are not
+        looked at: `Trace.mask` knows them."""
+        photo_N3 = point_N2 @ self.a.to_photo[:, :2].T + self.a.to_photo[:, 2]
+        inside_N = _inside(photo_N3, self.region)
+        result_N2 = np.full(point_N2.shape, np.nan)
+        result_N2[inside_N] = moved(self.matrix, point_N2[inside_N])
+        return result_N2
+
+    def patch_pairs(self, patches: Size) -> PatchPairs:
+        """All pairs of patches of both views cut into (columns, rows) patches, areas exact."""
+        if len(self.region) == 0:
+            none = np.empty(0, np.int64)
+            return PatchPairs(none, none, np.empty(0), np.empty(0))
+        columns, rows = patches
+        b_P, piece_PV2 = self._pieces_of_b(patches)
+        in_patches_PV2 = moved(self.back, piece_PV2) * (np.array(patches) / np.array(self.a.view_size))
+        column_Q, source_Q, slab_QV2 = _into_slabs(in_patches_PV2, 0, columns)
+        row_M, slab_M, cell_MV2 = _into_slabs(slab_QV2, 1, rows)
+        a_M, b_M = row_M * columns + column_Q[slab_M], b_P[source_Q[slab_M]]
+        share_M = areas(cell_MV2)
+        order_M = np.lexsort((b_M, a_M))
+        order_M = order_M[share_M[order_M] > _EMPTY]
+        a_M, b_M, share_M = a_M[order_M], b_M[order_M], share_M[order_M]
+        visible_M = share_M * _seen(self.a, patches)[a_M] * _seen(self.b, patches)[b_M]
+        return PatchPairs(a_M, b_M, share_M, visible_M)
+
+    def _pieces_of_b(self, patches: Size) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """b's patches cut to the common part: number and corners in b's pixels of those that are left."""
+        columns, rows = patches
+        x_C, y_R = (
+            edge * np.arange(num + 1) / num for edge, num in zip(self.b.view_size, patches, strict=True)
+        )
+        left_P, top_P = np.tile(x_C[:-1], rows), np.repeat(y_R[:-1], columns)
+        right_P, bottom_P = np.tile(x_C[1:], rows), np.repeat(y_R[1:], columns)
+        piece_PV2 = np.stack([left_P, top_P, right_P, top_P, right_P, bottom_P, left_P, bottom_P], 1)
+        piece_PV2 = piece_PV2.reshape(-1, 4, 2)
+        for line in sides(moved(self.b.matrix, self.region)):
+            piece_PV2 = cut_many(piece_PV2, np.broadcast_to(np.array(line), (len(piece_PV2), 3)))
+        left_over_P = np.flatnonzero(areas(piece_PV2) > 0)
+        return left_over_P, piece_PV2[left_over_P]
+
+
+def _inside(point_N3: NDArray[np.float64], region: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether homogeneous points lie in a convex region."""
+    if len(region) == 0:
+        return np.zeros(len(point_N3), np.bool_)
+    line_S3 = np.array(sides(region))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        point_N2 = point_N3[:, :2] / point_N3[:, 2:]
+        return np.asarray((point_N2 @ line_S3[:, :2].T + line_S3[:, 2] >= 0).all(1))
+
+
+def _into_slabs(
+    polygon_NV2: NDArray[np.float64], axis: int, num_slabs: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Convex polygons cut into slabs k <= coordinate <= k + 1: (slab, polygon it is a piece of, corners)."""
+    value_NV = polygon_NV2[:, :, axis]
+    first_N = np.clip(np.floor(value_NV.min(1)), 0, num_slabs - 1).astype(np.int64)
+    last_N = np.clip(np.ceil(value_NV.max(1)), first_N + 1, num_slabs).astype(np.int64)
+    count_N = last_N - first_N
+    source_M = np.repeat(np.arange(len(polygon_NV2)), count_N)
+    slab_M = first_N[source_M] + np.arange(len(source_M)) - np.repeat(np.cumsum(count_N) - count_N, count_N)
+    line_M3 = np.zeros((len(source_M), 3))
+    line_M3[:, axis] = 1
+    line_M3[:, 2] = -slab_M
+    piece_MV2 = cut_many(polygon_NV2[source_M], line_M3)
+    line_M3[:, axis] = -1
+    line_M3[:, 2] = slab_M + 1
+    return slab_M, source_M, cut_many(piece_MV2, line_M3)
+
+
+def _seen(trace: Trace, patches: Size) -> NDArray[np.float64]:
+    """What is visible of the photo in each patch, of the part that the photo lies on."""
+    if not trace.covers:
+        return np.full(patches[0] * patches[1], trace.clear)
+    shows, covers = trace.mask(patches).ravel(), trace.coverage(patches).ravel()
+    return np.divide(shows, covers, out=np.zeros(len(shows)), where=covers > 0)
