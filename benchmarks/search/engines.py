@@ -58,7 +58,7 @@ class Ours:
         counts: dict[str, int] = {}
         found = self._refs.search(
             self._work.query_QD,
-            k=None,
+            k=1,
             min_score=np.nextafter(self._best, np.inf),
             tau=self._work.tau,
             _counts=counts,

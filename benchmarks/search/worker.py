@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import time
@@ -85,29 +86,39 @@ class Worker:
 
 
 def _serve(connection: Connection, family: str, work: Work) -> None:
+    """Prepare, then answer until nobody asks; what fails is told and the next question awaited."""
     os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[: work.num_threads]))
     found: dict[str, NDArray[np.int64]] = {}
+
+    def answer(what: str, way: str) -> Any:
+        if what == "told":
+            return {**engine.told, "peak_bytes": _peak_bytes()}
+        if what == "answer":
+            return found[way]
+        engine.ready(way)
+        start = time.perf_counter()
+        found[way] = engine.run(way)
+        return time.perf_counter() - start
+
     try:
         start = time.perf_counter()
         engine = make(family, work)
         connection.send((True, time.perf_counter() - start))
-        while True:
-            what, way = connection.recv()
-            if what == "told":
-                connection.send((True, {**engine.told, "peak_bytes": _peak_bytes()}))
-            elif what == "answer":
-                connection.send((True, found[way]))
-            else:
-                engine.ready(way)
-                start = time.perf_counter()
-                found[way] = engine.run(way)
-                connection.send((True, time.perf_counter() - start))
-    except EOFError:
-        return
     except Exception as error:
-        connection.send(
-            (False, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
-        )
+        connection.send((False, _line(error)))
+        return
+    with contextlib.suppress(EOFError):
+        while True:
+            asked = connection.recv()
+            try:
+                reply = (True, answer(*asked))
+            except Exception as error:
+                reply = (False, _line(error))
+            connection.send(reply)
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _peak_bytes() -> int:
