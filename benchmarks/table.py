@@ -1,4 +1,4 @@
-"""Write benchmarks/README.md from what the benchmarks measured; `make bench` and `make bench-search` end so.
+"""Write benchmarks/README.md from what the benchmarks measured; every `make bench...` ends so.
 
     python -m benchmarks.table
 
@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from asl_fast.files import replacing
-from benchmarks.search import tables
+from benchmarks.loss import tables as loss_tables
+from benchmarks.search import tables as search_tables
 
-RESULTS = Path(__file__).parent / "results" / "cpu"
+RESULTS = Path(__file__).parent / "results"
 HEAD = """# Measured
 
-Written by `make bench` and `make bench-search` (benchmarks/table.py) from `benchmarks/results/`. Every row of
-a table was measured in one run, on the same rows and threads; the benchmark's docstring says what bounds it
-and what is counted.
+Written by `make bench`, `bench-search` and `bench-loss` (benchmarks/table.py) from `benchmarks/results/`. Every
+row of a table was measured in one run, on the same rows and threads; the benchmark's docstring says what bounds
+it and what is counted.
 """
 
 
@@ -62,12 +63,15 @@ def without_names(report: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     sections = []
-    if (path := RESULTS / "search.json").exists():
-        sections.append(tables.section(json.loads(path.read_text())))
-    if (path := RESULTS / "ratio_search.json").exists():
+    if (path := RESULTS / "cpu/search.json").exists():
+        sections.append(search_tables.section(json.loads(path.read_text())))
+    if (path := RESULTS / "cpu/ratio_search.json").exists():
         report = without_names(json.loads(path.read_text()))
         path.write_text(json.dumps(report, indent=1, default=str) + "\n")
         sections.append(section(report))
+    losses = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*/loss.json"))]
+    if losses:
+        sections.append(loss_tables.section(losses))
     with replacing(Path(__file__).parent / "README.md") as temporary:
         temporary.write_text(HEAD + "".join(sections))
 

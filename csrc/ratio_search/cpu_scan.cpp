@@ -88,8 +88,12 @@ void CpuScan::run(const Range& ref_panel, Progress& progress) {
     constexpr std::int64_t kPanelsBetweenExchanges = 64;
     const std::int64_t num_refs = refs_.screen.num_refs;
     if (refs_.screen.enter != nullptr) refs_.screen.enter();
-    for (std::int64_t r = ref_panel.begin; r < ref_panel.end && !progress.stop; ++r) {
-        if (r % kPanelsBetweenExchanges == 0) exchange_floors();
+    // A copy's norm is near its original's, and the range of references ends where the norms meet: from there the best
+    // pairs come first and the floors rise soonest.
+    const bool backwards = wanted_.direction == Direction::copy;
+    for (std::int64_t step = 0; step < ref_panel.size() && !progress.stop; ++step) {
+        if (step % kPanelsBetweenExchanges == 0) exchange_floors();
+        const std::int64_t r = backwards ? ref_panel.end - 1 - step : ref_panel.begin + step;
         const std::int64_t num_pairs = score_panel(r, {r * num_refs, (r + 1) * num_refs});
         num_screened_ += num_pairs;
         progress.done += num_pairs;

@@ -12,7 +12,7 @@
 namespace asl::ratio_search {
 namespace {
 
-constexpr std::int64_t kBlockBytes = 1536 << 10;  // packed queries of a block: they stay in the L2 cache
+constexpr std::int64_t kBlockBytes = 512 << 10;  // packed queries of a block: they stay in the L2 cache
 constexpr std::int64_t kBufferBytes = 64 << 20;  // hits that wait in a block
 
 std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
