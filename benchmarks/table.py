@@ -19,9 +19,9 @@ from benchmarks.search import tables as search_tables
 RESULTS = Path(__file__).parent / "results"
 HEAD = """# Measured
 
-Written by `make bench`, `bench-search` and `bench-loss` (benchmarks/table.py) from `benchmarks/results/`. Every
-row of a table was measured in one run, on the same rows and threads; the benchmark's docstring says what bounds
-it and what is counted.
+Written by `make bench`, `bench-search` and `bench-loss` (benchmarks/table.py) from `benchmarks/results/`.
+Every row of a table was measured in one run, on the same rows and threads; the benchmark's docstring says what
+bounds it and what is counted.
 """
 
 
