@@ -1,12 +1,14 @@
 # make demo    the example photos, from folders to verdicts        make lint      ruff, mypy, import-linter
+# make triton  the Triton kernels compiled for sm_80 and sm_90, no GPU needed
 # make test    every test but the slow ones                         make sanitize  native tests under ASan and UBSan
 # make slow    the slow tests                                       make bench     throughput, beside the peers
+# make bench-loss   the training loss beside its peers, and each goal: 5 minutes on the CPU
 # Each sets up what it needs in .venv first. PYTHON=... picks the interpreter (3.11 to 3.13).
 
 SOURCES := $(shell find csrc -type f) CMakeLists.txt pyproject.toml constraints.txt scripts/setup.sh
 RUN := .venv/bin/python -m
 
-.PHONY: demo test slow lint sanitize bench clean
+.PHONY: demo test slow lint sanitize triton bench bench-loss clean
 .DELETE_ON_ERROR:
 
 .venv/%.stamp: $(SOURCES)
@@ -38,10 +40,17 @@ lint: .venv/lint.stamp
 sanitize: .venv/test.stamp
 	scripts/sanitize.sh
 
+triton: .venv/base.stamp
+	.venv/bin/python scripts/compile_triton.py
+
 bench: .venv/bench.stamp
 	mkdir -p benchmarks/results/cpu
 	$(RUN) pytest benchmarks --benchmark-only --benchmark-json benchmarks/results/cpu/ratio_search.json
-	.venv/bin/python benchmarks/table.py benchmarks/results/cpu/ratio_search.json
+	$(RUN) benchmarks.table benchmarks/results/cpu/ratio_search.json
+
+bench-loss: .venv/bench.stamp
+	$(RUN) benchmarks.loss
+	$(RUN) benchmarks.table benchmarks/results/cpu/ratio_search.json
 
 clean:
 	rm -rf .venv build demo

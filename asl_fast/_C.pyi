@@ -42,7 +42,7 @@ def rescore(
     queries: NDArray[np.float32],
     query_row_norm: NDArray[np.float64],
     query_norm: NDArray[np.float64],
-    refs: NDArray[np.float32],
+    refs: NDArray[Any],
     ref_row_norm: NDArray[np.float64],
     ref_norm: NDArray[np.float64],
     tau: NDArray[np.float64],

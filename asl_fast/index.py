@@ -2,7 +2,7 @@
 
 The folder holds rows sorted by norm and a small catalogue. A search sees one state of it while another
 process adds; a killed command leaves the state before it or the one after it. Sources are files of embeddings
-(.npy, .npz, .h5, .parquet) or pictures (a folder, a list, shards), which are embedded first.
+(.npy, .npz, .h5, .parquet), .faiss files, or pictures (a folder, a list, shards), which are embedded first.
 
 example:
   asl-fast index build refs.index refs.npy
@@ -30,6 +30,8 @@ from tqdm import tqdm
 
 from asl_fast.embeddings import check_out, holds_embeddings, read_embeddings, write_embeddings
 from asl_fast.errors import DONE, PARTIAL, USER_ERROR, InputError, run_command
+from asl_fast.indexes import FaissIndex
+from asl_fast.indexes.faiss_index import files as faiss_files
 from asl_fast.indexes.folder import SHARD_ROWS, IndexFolder, Snapshot, repair, verify
 from asl_fast.records import Embeddings
 
@@ -41,7 +43,8 @@ ACTIONS = {
     "verify": "read every byte and compare it with its checksum",
     "repair": "keep what is sound, and list what is lost",
     "info": "rows, shards, norms, model",
-    "export": "write the rows as .npy, .npz, .h5, .hdf5 or .parquet, in the order in which they were added",
+    "export": "write the rows as .npy, .npz, .h5, .hdf5 or .parquet, in the order in which they were added, "
+    "or with --faiss as a FAISS index",
 }
 
 
@@ -74,12 +77,22 @@ def parser() -> argparse.ArgumentParser:
     of["remove"].add_argument("--missing-ok", action="store_true", help="pass over ids that aren't there")
     of["repair"].add_argument("--lost", metavar="CSV", help="list of lost rows (default: FOLDER/lost.csv)")
     of["info"].add_argument("--json", action="store_true", help="print JSON")
-    of["export"].add_argument("--out", required=True, help="file of embeddings to write")
+    of["export"].add_argument("--out", required=True, help="file of embeddings, or .faiss, to write")
+    of["export"].add_argument(
+        "--faiss", metavar="FACTORY", help="make a FAISS index of unit rows, such as Flat or IVF4096,Flat"
+    )
+    of["export"].add_argument("--threads", type=int, metavar="N", help="CPU threads (default: every core)")
     return parser
 
 
 def _add_sources(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="file of embeddings, or pictures")
+    parser.add_argument(
+        "sources", nargs="+", metavar="SOURCE", help="file of embeddings, .faiss file, or pictures"
+    )
+    parser.add_argument("--faiss-ids", metavar="FILE", help="ids of a .faiss file's rows, one a line")
+    parser.add_argument(
+        "--lossy", action="store_true", help="take the rows of a .faiss file of codes (PQ, SQ)"
+    )
     parser.add_argument("--model", help="descriptor for pictures (default: the index's own, or `default`)")
     parser.add_argument("--ids", choices=("stem", "path"), default="stem", help="what names a picture")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="for pictures")
@@ -108,6 +121,9 @@ class _Sources:
 
     def __iter__(self) -> Iterator[Embeddings]:
         for source in self.args.sources:
+            if Path(source).suffix == faiss_files.SUFFIX:
+                yield from faiss_files.rows_back(source, ids_path=self.args.faiss_ids, lossy=self.args.lossy)
+                continue
             yield read_embeddings(source, side="refs") if holds_embeddings(source) else self._embedded(source)
 
     def _embedded(self, source: str) -> Embeddings:
@@ -250,12 +266,26 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
+    if args.faiss:
+        return _export_faiss(args)
     check_out(args.out, "--out")
     out = Path(args.out)
     with Snapshot(args.folder) as snapshot, tempfile.TemporaryDirectory(dir=out.parent) as scratch:
         embeddings = snapshot.embeddings(Path(scratch) / "rows.f32")
         write_embeddings(out, embeddings)
         print(f"index export: {len(embeddings)} x {embeddings.num_dims} -> {out}")
+    return DONE
+
+
+def _export_faiss(args: argparse.Namespace) -> int:
+    faiss_files.check_out(args.out)
+    with Snapshot(args.folder) as snapshot:
+        embeddings = snapshot.embeddings()
+    index = FaissIndex(embeddings, args.faiss, num_threads=args.threads)
+    index.write(args.out)
+    print(
+        f"index export: {len(index)} x {index.num_dims} -> {args.out} ({index.path}), ids and norms beside it"
+    )
     return DONE
 
 

@@ -15,6 +15,7 @@ examples:
   asl-fast search --refs refs.npy --queries queries.npy -k 1 --direction copy
   asl-fast search --refs refs.index --queries queries.npy --min-score 0.8
   asl-fast search --refs refs.npy --queries queries.npy --best-pairs 500000 --tau 0.95
+  asl-fast search --refs refs.npy --queries queries.npy --engine faiss:IVF4096,Flat --engine-param nprobe=32
 """
 
 from __future__ import annotations
@@ -32,11 +33,15 @@ from asl_fast import matching, reports
 from asl_fast.embeddings import holds_embeddings, read_embeddings
 from asl_fast.errors import DONE, PARTIAL, InputError, run_command
 from asl_fast.files import check_writable
-from asl_fast.indexes import Index, Searchable
+from asl_fast.indexes import FaissIndex, Index, Searchable
+from asl_fast.indexes.faiss_index import library as faiss_library
+from asl_fast.indexes.faiss_index import short_words
 from asl_fast.indexes.folder import Snapshot, holds_index
+from asl_fast.indexes.recall import Recall, measured_recall
 from asl_fast.records import Embeddings, Pairs
 
 DEFAULT_K = 10
+EXACT, FAISS = "exact", "faiss:"
 Refs = Embeddings | Snapshot
 SIDES = ("refs", "queries")
 
@@ -75,6 +80,19 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--ids", choices=("stem", "path"), default="stem", help="what names a picture")
     how.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     how.add_argument("--threads", type=int, help="CPU threads (default: every core)")
+    how.add_argument(
+        "--engine", default=EXACT, metavar="ENGINE",
+        help="exact; or approximate, on the CPU: faiss:FACTORY, such as faiss:IVF4096,Flat or faiss:HNSW32, "
+        "or faiss:FILE.faiss (default: %(default)s)",
+    )  # fmt: skip
+    how.add_argument(
+        "--engine-param", action="append", default=[], metavar="NAME=VALUE",
+        help="of FAISS: nprobe, efSearch, ...; fetch: candidates over k to begin with",
+    )  # fmt: skip
+    how.add_argument(
+        "--recall-sample", type=int, default=100, metavar="N",
+        help="queries that are searched exactly too, to say what FAISS missed (default: %(default)s)",
+    )  # fmt: skip
     how.add_argument("--show", type=int, default=0, metavar="N", help="also print the best N matches")
     how.add_argument("--report-pairs", type=int, default=500, metavar="N", help="pairs in the report")
     return parser
@@ -85,13 +103,18 @@ def run(args: argparse.Namespace) -> int:
     started = time.perf_counter()
     refs, queries, num_failed = _read_sides(args)
     num_best = max(args.show, args.report_pairs if args.report else 0)
-    found = _search(args, refs, queries)
+    short: list[int] = []
+    index = _index(args, refs, short)
+    found = _search(args, index, queries)
     written = matching.write_pairs(args.out, found, queries, refs, args.tau, num_best=num_best)
     if args.report:
         _write_report(args, written, refs, queries)
     if args.show:
         print(reports.table(written.best, args.show, written.num_matches))
-    print(_summary(args, written, refs, queries, num_failed, time.perf_counter() - started))
+    summary = _summary(args, written, refs, queries, num_failed, sum(short), time.perf_counter() - started)
+    if args.engine != EXACT and args.recall_sample:
+        summary += f"; {_recall(args, index, refs, queries)}"
+    print(summary)
     return PARTIAL if num_failed else DONE
 
 
@@ -104,12 +127,50 @@ def _check(args: argparse.Namespace) -> None:
     for flag, number, least in (
         ("--k", args.k, 1), ("--best-pairs", args.best_pairs, 1), ("--show", args.show, 0),
         ("--report-pairs", args.report_pairs, 1), ("--threads", args.threads, 1),
+        ("--recall-sample", args.recall_sample, 0),
     ):  # fmt: skip
         if number is not None and number < least:
             raise InputError(f"{flag} must be at least {least}, got {number}")
+    _check_engine(args)
     for flag, path in (("--out", args.out), ("--report", args.report)):
         if path:
             check_writable(path, flag)
+
+
+def _check_engine(args: argparse.Namespace) -> None:
+    if args.engine == EXACT:
+        if args.engine_param:
+            raise InputError(
+                f"--engine-param {args.engine_param[0]} is FAISS's; name an --engine faiss:... too"
+            )
+        return
+    if not args.engine.startswith(FAISS) or args.engine == FAISS:
+        raise InputError(f"--engine must be exact, faiss:FACTORY or faiss:FILE.faiss, got {args.engine!r}")
+    faiss_library()
+    _engine_params(args)
+    file = _engine_file(args)
+    if file is not None and not file.is_file():
+        raise InputError(
+            f"--engine {args.engine}: there is no file {file}; export one with asl-fast index export"
+        )
+
+
+def _engine_params(args: argparse.Namespace) -> dict[str, float]:
+    params = {}
+    for given in args.engine_param:
+        name, _, value = given.partition("=")
+        try:
+            params[name] = float(value)
+        except ValueError:
+            raise InputError(
+                f"--engine-param must be NAME=NUMBER, such as nprobe=32, got {given!r}"
+            ) from None
+    return params
+
+
+def _engine_file(args: argparse.Namespace) -> Path | None:
+    spec = args.engine.removeprefix(FAISS)
+    return Path(spec) if spec.endswith(".faiss") else None
 
 
 def _read_sides(args: argparse.Namespace) -> tuple[Refs, Embeddings, int]:
@@ -178,10 +239,41 @@ def _wants_all_above(args: argparse.Namespace) -> bool:
     return args.min_score is not None and args.k is None and args.best_pairs is None
 
 
-def _search(args: argparse.Namespace, refs: Refs, queries: Embeddings) -> Iterator[Pairs]:
-    index: Searchable = (
-        Index(refs, device=args.device, num_threads=args.threads) if isinstance(refs, Embeddings) else refs
+def _index(args: argparse.Namespace, refs: Refs, short: list[int]) -> Searchable:
+    """What to search in. How many queries come up short of an approximate answer is added to `short`."""
+    if args.engine == EXACT:
+        return _exact_index(args, refs)
+    file = _engine_file(args)
+    return FaissIndex(
+        refs if isinstance(refs, Embeddings) else refs.embeddings(),
+        args.engine.removeprefix(FAISS) if file is None else None,
+        path=file,
+        params=_engine_params(args),
+        num_threads=args.threads,
+        tell_short=short.append,
     )
+
+
+def _exact_index(args: argparse.Namespace, refs: Refs) -> Searchable:
+    if isinstance(refs, Embeddings):
+        return Index(refs, device=args.device, num_threads=args.threads)
+    return refs
+
+
+def _recall(args: argparse.Namespace, index: Searchable, refs: Refs, queries: Embeddings) -> Recall:
+    return measured_recall(
+        index,
+        _exact_index(args, refs),
+        queries,
+        k=None if _wants_all_above(args) else args.k or DEFAULT_K,
+        tau=args.tau,
+        min_score=args.min_score,
+        direction=args.direction,
+        sample=args.recall_sample,
+    )
+
+
+def _search(args: argparse.Namespace, index: Searchable, queries: Embeddings) -> Iterator[Pairs]:
     with tqdm(unit=" pairs", unit_scale=True, desc="search", file=sys.stderr, delay=1) as bar:
 
         def show(pairs_done: int, pairs_in_all: int) -> None:
@@ -227,6 +319,7 @@ def _summary(
     refs: Refs,
     queries: Embeddings,
     num_failed: int,
+    num_short: int,
     seconds: float,
 ) -> str:
     """The closing line. A search that found less than was asked for is said, never hidden."""
@@ -237,15 +330,16 @@ def _summary(
     ]
     if args.best_pairs is not None:
         if written.num_matches < args.best_pairs:
-            parts.append(f"fewer than {args.best_pairs}: no other pair passes")
+            parts.append(f"fewer than {args.best_pairs}" + ("" if num_short else ": no other pair passes"))
     elif args.min_score is None:
         asked = min(args.k or DEFAULT_K, len(refs))
         if (short := int((written.num_found_Q < asked).sum())) > 0:
-            parts.append(
-                f"{short} queries have fewer than {asked}: no other reference passes --direction and --tau"
-            )
+            why = "" if num_short else ": no other reference passes --direction and --tau"
+            parts.append(f"{short} queries have fewer than {asked}{why}")
     elif (none := int((written.num_found_Q == 0).sum())) > 0:
         parts.append(f"{none} queries have no match")
+    if num_short:
+        parts.append(short_words(min(num_short, len(queries))))
     if num_failed:
         parts.append(f"{num_failed} pictures failed, see failures.csv")
     return "; ".join(parts)

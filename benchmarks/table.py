@@ -1,6 +1,6 @@
-"""Write benchmarks/README.md from what the benchmarks measured: `make bench` runs this at its end.
+"""Write benchmarks/README.md from what the benchmarks measured: `make bench` and `make bench-loss` end so.
 
-    python benchmarks/table.py benchmarks/results/cpu/ratio_search.json
+    python -m benchmarks.table benchmarks/results/cpu/ratio_search.json
 
 The numbers are the JSON's; nothing in the tables is typed by hand.
 """
@@ -14,11 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from asl_fast.files import replacing
+from benchmarks.loss import tables as loss_tables
+
+RESULTS = Path(__file__).parent / "results"
 
 HEAD = """# Measured
 
-Written by `make bench` (benchmarks/table.py) from `benchmarks/results/`. Every row of a table was measured in
-one run, on the same rows and threads; the benchmark's docstring says what bounds it and what is counted.
+Written by `make bench` and `make bench-loss` (benchmarks/table.py) from `benchmarks/results/`. Every row of
+a table was measured in one run, on the same rows and threads; the benchmark's docstring says what bounds it
+and what is counted.
 """
 
 
@@ -61,6 +65,9 @@ def main() -> None:
             bench["stats"].pop("data", None)
         path.write_text(json.dumps(report, indent=1, default=str) + "\n")
         sections.append(section(path))
+    losses = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*/loss.json"))]
+    if losses:
+        sections.append(loss_tables.section(losses))
     with replacing(Path(__file__).parent / "README.md") as temporary:
         temporary.write_text(HEAD + "".join(sections))
 

@@ -257,10 +257,10 @@ Codes encode_rows(const py::array& value, const Doubles& row_norm, int num_threa
 }
 
 py::tuple rescore(const Int64s& candidate, const Floats& query, const Doubles& query_row_norm, const Doubles& query_norm,
-                  const Floats& ref, const Doubles& ref_row_norm, const Doubles& ref_norm, const Doubles& tau,
+                  const py::array& ref, const Doubles& ref_row_norm, const Doubles& ref_norm, const Doubles& tau,
                   std::int64_t k, const Doubles& min_score, const std::string& direction, int num_threads) {
     const rs::Rows queries = borrow(query, query_row_norm, query_norm);
-    const rs::Rows refs = borrow(ref, ref_row_norm, ref_norm);
+    const rs::StoredRows refs = stored(ref, ref_row_norm, ref_norm, std::nullopt);
     if (queries.num_dims != refs.num_dims || tau.size() != queries.num_rows || min_score.size() != queries.num_rows ||
         candidate.ndim() != 2 || candidate.shape(0) != queries.num_rows) {
         throw std::invalid_argument("rescore: queries must have the references' width, one tau, min_score and list each");

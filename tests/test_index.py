@@ -217,3 +217,52 @@ def test_pictures_are_embedded_and_found_again(tmp_path: Path, capsys: pytest.Ca
     assert asl_fast("search", *words, "--report", tmp_path / "report.html") == 0
     pairs = [line.split(",")[:2] for line in out.read_text().splitlines()[1:]]
     assert sorted(pairs) == [[f"photo{number}"] * 2 for number in range(3)]
+
+
+def test_export_to_faiss_serves_search_and_builds_an_index_again(
+    index: Path, refs: Embeddings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("faiss")
+    assert asl_fast("index", "export", index, "--faiss", "Flat", "--out", tmp_path / "out.faiss") == 0
+    assert "50 x 8" in last_line(capsys)
+    queries = part(refs, 5, 15)
+    write_embeddings(tmp_path / "q.npy", queries)
+    for engine in ("exact", f"faiss:{tmp_path / 'out.faiss'}"):
+        out = tmp_path / f"{len(engine)}.csv"
+        assert (
+            asl_fast(
+                "search", "--refs", index, "--queries", tmp_path / "q.npy", "--engine", engine, "--out", out
+            )
+            == 0
+        )
+    assert "recall 1.0000" in last_line(capsys)
+    assert (tmp_path / "5.csv").read_text() == out.read_text()
+
+    assert asl_fast("index", "build", tmp_path / "again.index", tmp_path / "out.faiss") == 0
+    assert asl_fast("index", "export", tmp_path / "again.index", "--out", tmp_path / "again.npz") == 0
+    again = read_embeddings(tmp_path / "again.npz")
+    row_of = {identity: row for row, identity in enumerate(again.ids)}
+    rows = [row_of[identity] for identity in refs.ids]
+    np.testing.assert_array_equal(again.norm_N[rows], refs.norm_N)
+    np.testing.assert_allclose(again.row_ND[rows], refs.row_ND, rtol=1e-6)
+    assert again.fingerprint == FINGERPRINT
+
+
+def test_rows_of_codes_and_of_foreign_files_come_in_when_it_is_said_how(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faiss = pytest.importorskip("faiss")
+    assert asl_fast("index", "export", index, "--faiss", "SQ8", "--out", tmp_path / "sq.faiss") == 0
+    assert asl_fast("index", "build", tmp_path / "a.index", tmp_path / "sq.faiss") == 2
+    assert "holds codes" in capsys.readouterr().err
+    assert asl_fast("index", "build", tmp_path / "a.index", tmp_path / "sq.faiss", "--lossy") == 0
+    foreign = faiss.IndexFlatL2(8)
+    foreign.add(np.random.default_rng(0).standard_normal((3, 8)).astype(np.float32))
+    faiss.write_index(foreign, str(tmp_path / "f.faiss"))
+    (tmp_path / "ids.txt").write_text("a\nb\nc\n")
+    words = (tmp_path / "b.index", tmp_path / "f.faiss", "--faiss-ids", tmp_path / "ids.txt")
+    assert asl_fast("index", "build", *words) == 0
+    assert asl_fast("index", "export", tmp_path / "b.index", "--out", tmp_path / "b.npy") == 0
+    assert read_embeddings(tmp_path / "b.npy").ids == ["a", "b", "c"]
+    assert asl_fast("index", "export", index, "--faiss", "Flat", "--out", tmp_path / "x.npy") == 2
+    assert "must end in .faiss" in capsys.readouterr().err

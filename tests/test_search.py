@@ -97,6 +97,66 @@ def test_min_score_alone_gives_every_pair(sides):
     assert len(rows) <= 5
 
 
+def test_best_pairs_are_the_best_of_all_queries_together(sides):
+    folder, refs, queries = sides
+    _, rows = search(folder, "--best-pairs", 11)
+    score_QN, _ = brute_force(refs, queries)
+    best = np.sort(score_QN.ravel())[::-1][:11]
+    np.testing.assert_allclose([float(row["score"]) for row in rows], best, atol=1e-12)
+    _, capped = search(folder, "--best-pairs", 8, "-k", 2, "--direction", "copy")
+    assert len(capped) == 8
+    assert max(sum(row["query_id"] == f"q{q}" for row in capped) for q in range(5)) == 2
+    _, every = search(folder, "-k", 2, "--direction", "copy")
+    assert capped == every[:8]
+
+
+@pytest.mark.parametrize("direction", ["copy", "original", "both"])
+def test_every_mode_means_the_same_by_a_direction(sides, direction):
+    folder, _, _ = sides
+    _, nearest = search(folder, "-k", 20, "--direction", direction, "--tau", 0.8)
+    _, best = search(folder, "--best-pairs", 1000, "--direction", direction, "--tau", 0.8)
+    _, above = search(folder, "--min-score", -1, "--direction", direction, "--tau", 0.8)
+    assert nearest == best == above
+    assert {row["verdict"] for row in nearest} == (
+        {"copy", "original"} if direction == "both" else {direction}
+    )
+
+
+def test_copies_and_originals_together_are_what_both_finds(sides):
+    folder, _, _ = sides
+    found = {}
+    for direction in ("copy", "original", "both"):
+        _, rows = search(folder, "--min-score", 0, "--direction", direction)
+        found[direction] = {(row["query_id"], row["reference_id"], row["verdict"]) for row in rows}
+    assert found["copy"] | found["original"] == found["both"]
+
+
+def test_all_modes_find_in_an_index_what_they_find_in_the_file(sides):
+    folder, _, _ = sides
+    assert main(["index", "build", str(folder / "index"), str(folder / "refs.npy")]) == 0
+    for flags in (["-k", 3], ["--best-pairs", 9], ["--min-score", 0.2]):
+        _, wanted = search(folder, *flags)
+        _, rows = search(folder, "--refs", folder / "index", *flags)
+        assert rows == wanted != []
+
+
+def test_a_search_for_more_pairs_than_there_are_says_so(sides, capsys):
+    folder, _, _ = sides
+    search(folder, "--best-pairs", 1000)
+    assert "100 matches" in (said := capsys.readouterr().out)
+    assert "fewer than 1000: no other pair passes" in said
+
+
+def test_shown_and_reported_are_the_best_of_all(sides, capsys):
+    folder, _, _ = sides
+    report = folder / "r.html"
+    _, rows = search(folder, "--min-score", -1, "--show", 2, "--report", report, "--report-pairs", 3)
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in said[1:3]] == [[r["query_id"], r["reference_id"]] for r in rows[:2]]
+    assert "... and 98 more" in said
+    assert "100" in report.read_text()
+
+
 def test_norms_of_another_network_change_the_verdicts_and_not_the_scores(sides):
     folder, _, _ = sides
     _, plain = search(folder, "--k", 20)
@@ -163,6 +223,7 @@ def test_the_report_shows_pictures_of_a_shard(tmp_path):
     ("flags", "message"),
     [
         (["--k", "0"], "--k must be at least 1, got 0"),
+        (["--best-pairs", "0"], "--best-pairs must be at least 1, got 0"),
         (["--min-score", "1.5"], "--min-score is a cosine, from -1 to 1, got 1.5"),
         (["--tau", "nan"], "--tau must be a finite number above 0, got nan"),
         (["--report", "."], "--report . is a folder"),
@@ -217,3 +278,58 @@ def test_searching_files_does_not_wait_for_pytorch(sides):
     )
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ)
     assert outcome.returncode == 0, outcome.stderr
+
+
+@pytest.mark.parametrize("flags", [(), ("--min-score", 0.1), ("--best-pairs", 30), ("--direction", "copy")])
+def test_faiss_that_lists_everything_gives_the_exact_matches(sides, capsys, flags):
+    pytest.importorskip("faiss")
+    folder, _, _ = sides
+    exact = search(folder, *flags)
+    assert search(folder, *flags, "--engine", "faiss:Flat") == exact
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert "recall 1.0000 against the exact engine" in line and "of 5 sampled queries" in line
+
+
+def test_what_faiss_could_not_find_is_said(sides, capsys):
+    pytest.importorskip("faiss")
+    folder, _, _ = sides
+    _, rows = search(
+        folder, "--k", 20, "--engine", "faiss:IVF4,Flat", "--engine-param", "nprobe=1", "--recall-sample", 3
+    )
+    line = capsys.readouterr().out
+    assert len(rows) < 100 and "5 queries have fewer than 20;" in line
+    assert "FAISS's lists ended for 5 queries" in line and "of 3 sampled queries" in line
+    search(folder, "--engine", "faiss:Flat", "--recall-sample", 0)
+    assert "recall" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--engine", "faiss"), "--engine must be exact, faiss:FACTORY or faiss:FILE.faiss"),
+        (("--engine", "faiss:"), "--engine must be exact"),
+        (("--engine", "faiss:gone.faiss"), "there is no file gone.faiss"),
+        (("--engine", "faiss:nonsense"), "could not parse index string nonsense"),
+        (("--engine", "faiss:Flat", "--engine-param", "nprobe"), "must be NAME=NUMBER"),
+        (("--engine", "faiss:Flat", "--engine-param", "nprobe=3"), "IndexFlat has no parameter nprobe"),
+        (("--engine-param", "nprobe=3"), "name an --engine faiss:"),
+        (("--recall-sample", -1), "--recall-sample must be at least 0"),
+    ],
+)
+def test_an_engine_that_cannot_be_is_one_line(sides, capsys, flags, message):
+    pytest.importorskip("faiss")
+    folder, _, _ = sides
+    arguments = ["search", "--refs", str(folder / "refs.npy"), "--queries", str(folder / "queries.npy")]
+    assert main([*arguments, "--out", str(folder / "matches.csv"), *map(str, flags)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and message in error
+
+
+def test_a_damaged_faiss_file_is_one_line(sides, capsys):
+    pytest.importorskip("faiss")
+    folder, _, _ = sides
+    (folder / "bad.faiss").write_bytes(b"IxFI" + bytes(50))
+    arguments = ["search", "--refs", str(folder / "refs.npy"), "--queries", str(folder / "queries.npy")]
+    assert main([*arguments, "--engine", f"faiss:{folder / 'bad.faiss'}"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "bad.faiss" in error

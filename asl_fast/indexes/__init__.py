@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from numpy.typing import ArrayLike
 
+from asl_fast.indexes.faiss_index import FaissIndex
 from asl_fast.indexes.searchable import Searchable
 from asl_fast.kernels.ratio_search import PreparedRefs, Progress, Question
 from asl_fast.records import Candidates, Embeddings, Pairs
 
-__all__ = ["Index", "Searchable"]
+__all__ = ["FaissIndex", "Index", "Searchable"]
 
 
 class Index(Searchable):

@@ -75,7 +75,8 @@ def write_pairs(
             num_found_Q += np.bincount(batch.query_row_M, minlength=len(queries))
             runs.add(batch)
         for pairs in runs.merged():
-            best.append(pairs[: max(0, num_best - sum(map(len, best)))])
+            if (missing := num_best - sum(map(len, best))) > 0:
+                best.append(pairs[np.arange(min(missing, len(pairs)))])  # a copy: a view would keep the block
             for first in range(0, len(pairs), _ROWS_AT_ONCE):
                 matches = verdicts(pairs[first : first + _ROWS_AT_ONCE], queries, refs, tau_Q)
                 _write_rows(file, matches)

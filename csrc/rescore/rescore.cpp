@@ -27,7 +27,7 @@ bool passes(double query_norm, double ref_norm, double tau, rs::Direction direct
 
 struct Work {
     const rs::Rows& queries;
-    const rs::Rows& refs;
+    const rs::StoredRows& refs;
     const std::int64_t* candidate;
     std::int64_t num_candidates;
     const rs::Wanted& wanted;
@@ -47,17 +47,23 @@ struct Work {
     }
 
     std::vector<rs::Pair> best(std::int64_t q) const {
+        constexpr std::size_t kBatch = 16;
         const std::vector<std::int64_t> row = valid_rows(q);
-        std::vector<const float*> value;
-        value.reserve(row.size());
-        for (const std::int64_t r : row) value.push_back(refs.value + r * refs.num_dims);
-        std::vector<double> dot(row.size());
-        exact_dots(queries.value + q * queries.num_dims, value.data(), static_cast<std::int64_t>(row.size()),
-                   refs.num_dims, dot.data());
+        std::vector<float> converted(refs.number == rs::Number::f32 ? 0 : kBatch * at(refs.num_dims));
+        const float* value[kBatch];
+        double dot[kBatch];
         std::vector<rs::Pair> pairs;
-        for (std::size_t i = 0; i < row.size(); ++i) {
-            const double score = dot[i] / (queries.row_norm[q] * refs.row_norm[row[i]]);
-            if (score >= wanted.min_score[q]) pairs.push_back({score, row[i]});
+        for (std::size_t start = 0; start < row.size(); start += kBatch) {
+            const std::size_t count = std::min(kBatch, row.size() - start);
+            for (std::size_t i = 0; i < count; ++i) {
+                value[i] = refs.floats(row[start + i], converted.data() + (converted.empty() ? 0 : i * at(refs.num_dims)));
+            }
+            exact_dots(queries.value + q * queries.num_dims, value, static_cast<std::int64_t>(count), refs.num_dims, dot);
+            for (std::size_t i = 0; i < count; ++i) {
+                const std::int64_t r = row[start + i];
+                const double score = dot[i] / (queries.row_norm[q] * refs.row_norm[r]);
+                if (score >= wanted.min_score[q]) pairs.push_back({score, r});
+            }
         }
         const bool all = wanted.k == 0 || wanted.k > static_cast<std::int64_t>(pairs.size());
         const std::size_t num_kept = all ? pairs.size() : at(wanted.k);
@@ -70,7 +76,7 @@ struct Work {
 
 }  // namespace
 
-rs::Found rescore(const rs::Rows& queries, const rs::Rows& refs, const std::int64_t* candidate,
+rs::Found rescore(const rs::Rows& queries, const rs::StoredRows& refs, const std::int64_t* candidate,
                   std::int64_t num_candidates, const rs::Wanted& wanted, int num_threads) {
     constexpr std::int64_t kQueriesPerTask = 8;
     const Work work{queries, refs, candidate, num_candidates, wanted, exact_dots_here()};

@@ -10,7 +10,7 @@
 namespace asl::rescore {
 
 // candidate: queries.num_rows x num_candidates, each -1 or a row of refs.
-ratio_search::Found rescore(const ratio_search::Rows& queries, const ratio_search::Rows& refs,
+ratio_search::Found rescore(const ratio_search::Rows& queries, const ratio_search::StoredRows& refs,
                             const std::int64_t* candidate, std::int64_t num_candidates,
                             const ratio_search::Wanted& wanted, int num_threads);
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from asl_fast.kernels.cosface_ratio import chunked
+from asl_fast.kernels.cosface_ratio import chunked, paths
 from asl_fast.kernels.cosface_ratio.checks import check_norms, check_range
 from asl_fast.kernels.cosface_ratio.margins import margin_slope, with_margin
 from asl_fast.kernels.cosface_ratio.shard import GradientSink, Path, Shard, inverse_norms, target_cosines
@@ -30,8 +30,8 @@ def class_softmax(
     norm is not finite, before any logit is computed.
     """
     check_range("label_N", label_N, len(weight_CD))
-    dtype = accumulation_dtype(feature_ND, weight_CD)
-    path: Path = chunked
+    dtype = paths.accumulation_dtype(feature_ND, weight_CD)
+    path = paths.path_for(weight_CD, dtype)
     norm_N = chunked.row_norms(feature_ND, torch.float64).to(dtype)  # few rows: squares may overflow float32
     norm_C = path.row_norms(weight_CD, dtype)
     check_norms("feature_ND", norm_N)
@@ -43,7 +43,7 @@ def class_softmax(
 
 @class_softmax.register_fake
 def _(feature_ND: Tensor, weight_CD: Tensor, *_rest: object) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    dtype = accumulation_dtype(feature_ND, weight_CD)
+    dtype = paths.accumulation_dtype(feature_ND, weight_CD)
     per_row = [feature_ND.new_empty(len(feature_ND), dtype=dtype) for _ in range(3)]
     return *per_row, weight_CD.new_empty(len(weight_CD), dtype=dtype)  # type: ignore[return-value]
 
@@ -121,7 +121,7 @@ def shard_backward(
     need_feature: bool,
 ) -> Tensor:
     """The gradient of feature_ND in its type (empty unless needed); that of the weights goes to the sink."""
-    path: Path = chunked
+    path = paths.path_for(shard.weight_CD, other_N.dtype)
     cosine_N = target_cosines(shard)
     slope_N = margin_slope(cosine_N, margin_kind, margin)
     gradient_ND = path.backward(
@@ -141,11 +141,6 @@ def shard_backward(
     if norm_gradient_N is not None:
         along_N = along_N + norm_gradient_N * shard.inverse_N
     return gradient_ND.addcmul_(row_ND, along_N[:, None]).to(shard.feature_ND.dtype)
-
-
-def accumulation_dtype(feature_ND: Tensor, weight_CD: Tensor) -> torch.dtype:
-    """float32, or float64 if an input is."""
-    return torch.promote_types(torch.promote_types(feature_ND.dtype, weight_CD.dtype), torch.float32)
 
 
 def _log_sum_exp(path: Path, shard: Shard) -> Tensor:

@@ -235,7 +235,7 @@ class Question:
     def num_dims(self) -> int:
         return int(self.query_QD.shape[1])
 
-    def part(self, rows: slice) -> Question:
+    def part(self, rows: slice | NDArray[np.int64]) -> Question:
         """Some of the queries."""
         columns = ("query_QD", "own_norm_Q", "norm_Q", "tau_Q", "min_score_Q")
         return replace(self, **{column: getattr(self, column)[rows] for column in columns})
@@ -306,18 +306,6 @@ def check_count(number: int, name: str, largest: int) -> None:
     """ValueError if `number` is no whole number from 1 to `largest`."""
     if not (isinstance(number, int | np.integer) and 1 <= number <= largest):
         raise ValueError(f"{WHO}: {name} must be a whole number from 1 to {largest}, got {number!r}")
-
-
-def check_mode(k: int | None, min_score: ArrayLike | None) -> None:
-    if k is None and min_score is None:
-        raise ValueError(
-            f"{WHO}: k is None, which asks for every pair above a score, but min_score is None too; "
-            "give min_score, or k"
-        )
-    if k is not None and not (isinstance(k, int | np.integer) and 1 <= k <= MAX_REFS):
-        raise ValueError(
-            f"{WHO}: k must be a whole number from 1, or None for every pair above min_score, got {k!r}"
-        )
 
 
 def checked_min_score(min_score: ArrayLike | None, num_queries: int) -> NDArray[np.float64]:

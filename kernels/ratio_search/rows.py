@@ -44,11 +44,15 @@ def stored_rows(rows: ArrayLike, name: str) -> NDArray[Any]:
 
 def float32_rows(rows: ArrayLike, name: str) -> NDArray[np.float32]:
     """The same as float32; float64 is rounded, the others are kept exactly."""
-    array = stored_rows(rows, name)
-    if array.dtype == BFLOAT16:
-        return (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    return as_float32(stored_rows(rows, name))
+
+
+def as_float32(row_ND: NDArray[Any]) -> NDArray[np.float32]:
+    """What `stored_rows` gave, or some of its rows, as float32."""
+    if row_ND.dtype == BFLOAT16:
+        return (row_ND.astype(np.uint32) << np.uint32(16)).view(np.float32)
     with np.errstate(over="ignore", under="ignore"):  # what overflows is reported by row_norms
-        return array.astype(np.float32, copy=False)
+        return row_ND.astype(np.float32, copy=False)
 
 
 def row_norms(

@@ -22,14 +22,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from asl_fast import _C
-from asl_fast.kernels.ratio_search import (
-    DIRECTIONS,
-    check_mode,
-    checked_min_score,
-    checked_tau,
-    checked_threads,
-)
-from asl_fast.kernels.ratio_search.rows import checked_norms, float32_rows, row_norms
+from asl_fast.kernels.ratio_search import MAX_REFS, Question, check_count, checked_threads
+from asl_fast.kernels.ratio_search.rows import checked_norms, row_norms, stored_rows
 from asl_fast.records import Candidates
 
 WHO = "rescore"
@@ -38,8 +32,8 @@ WHO = "rescore"
 class Rescorer:
     """References whose rows can be scored one by one. Nothing is packed: making one costs their norms.
 
-    row_ND is borrowed when it is float32 and C-contiguous: don't write to it afterwards. norm_N
-    replaces the rows' own norms in the predicate and the ratio, never in the score.
+    row_ND is borrowed when it is C-contiguous: don't write to it afterwards. norm_N replaces the rows'
+    own norms in the predicate and the ratio, never in the score.
     """
 
     def __init__(
@@ -52,7 +46,7 @@ class Rescorer:
         ids: Sequence[str] | None = None,
     ) -> None:
         self.num_threads = checked_threads(num_threads)
-        self.row_ND = float32_rows(row_ND, name)
+        self.row_ND = stored_rows(row_ND, name)
         self.own_norm_N = row_norms(self.row_ND, name, num_threads=self.num_threads, ids=ids)
         num_rows = len(self.row_ND)
         self.norm_N = (
@@ -66,47 +60,30 @@ class Rescorer:
     def num_dims(self) -> int:
         return int(self.row_ND.shape[1])
 
-    def best(
-        self,
-        candidate_QF: ArrayLike,
-        query_QD: ArrayLike,
-        *,
-        k: int | None = 10,
-        tau: ArrayLike = 1.0,
-        min_score: ArrayLike | None = None,
-        direction: str = "copy",
-        norm_Q: ArrayLike | None = None,
-        name: str = "queries",
-        ids: Sequence[str] | None = None,
-    ) -> Candidates:
-        """The best k of each query's candidates, or with k=None all with score >= min_score (inclusive).
+    def best(self, candidate_QF: ArrayLike, question: Question, k: int | None) -> Candidates:
+        """The best k of each query's candidates, or with k=None all with score >= its min_score.
 
-        tau (above 0), min_score: one number or one per query.
         ValueError names the argument that breaks a rule.
         """
-        query_QD = float32_rows(query_QD, name)
-        num_queries = len(query_QD)
-        if query_QD.shape[1] != self.num_dims:
+        if question.num_dims != self.num_dims:
             raise ValueError(
-                f"{WHO}: {name} have {query_QD.shape[1]} columns but the references have {self.num_dims}; "
-                "embed both with the same model"
+                f"{WHO}: {question.name} have {question.num_dims} columns but the references have "
+                f"{self.num_dims}; embed both with the same model"
             )
-        check_mode(k, min_score)
-        if direction not in DIRECTIONS:
-            raise ValueError(f"{WHO}: direction must be one of {', '.join(DIRECTIONS)}, got {direction!r}")
-        own_norm_Q = row_norms(query_QD, name, num_threads=self.num_threads, ids=ids)
+        if k is not None:
+            check_count(k, "k", MAX_REFS)
         row_QK, score_QK, ratio_QK = _C.rescore(
-            _checked_candidates(candidate_QF, num_queries, len(self)),
-            query_QD,
-            own_norm_Q,
-            own_norm_Q if norm_Q is None else checked_norms(norm_Q, num_queries, f"norms of {name}"),
+            _checked_candidates(candidate_QF, len(question), len(self)),
+            question.query_QD,
+            question.own_norm_Q,
+            question.norm_Q,
             self.row_ND,
             self.own_norm_N,
             self.norm_N,
-            checked_tau(tau, num_queries),
+            question.tau_Q,
             0 if k is None else int(k),
-            checked_min_score(min_score, num_queries),
-            direction,
+            question.min_score_Q,
+            question.direction,
             self.num_threads,
         )
         return Candidates(ref_row_QK=row_QK, score_QK=score_QK, ratio_QK=ratio_QK)

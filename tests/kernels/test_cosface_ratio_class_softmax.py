@@ -5,38 +5,11 @@ import math
 import pytest
 import torch
 from closeness import assert_as_close
+from cosface_ratio_batch import MARGIN, NO_PAIRS, batch, plain, results
 
 from asl_fast.kernels.cosface_ratio import MARGIN_KINDS, chunked, cosface_norm_ratio_loss
 from asl_fast.kernels.cosface_ratio.class_softmax import class_softmax
 from asl_fast.kernels.cosface_ratio.norm_ratio import norm_ratio
-from asl_fast.kernels.cosface_ratio.reference import cosface_norm_ratio_reference
-
-MARGIN = {"cosface": 0.35, "arcface": 0.5, "softmax": 0.0}
-NO_PAIRS = torch.empty(0, 2, dtype=torch.int64)
-
-
-def batch(num_rows, num_classes, num_dims, dtype=torch.float32, seed=0):
-    """Rows near their classes, some without a label, and pairs between neighbours."""
-    generator = torch.Generator().manual_seed(seed)
-    weight = torch.randn(num_classes, num_dims, generator=generator)
-    label = torch.randint(-1, num_classes, (num_rows,), generator=generator)
-    noise = torch.randn(num_rows, num_dims, generator=generator)
-    feature = 3 * noise + 2 * weight[label] * (label >= 0)[:, None]
-    pairs = torch.randint(-1, num_rows, (2 * num_rows, 2), generator=generator)
-    return feature.to(dtype), weight.to(dtype), label, pairs
-
-
-def results(loss, feature, weight, label, pairs, **settings):
-    """total and both gradients."""
-    feature, weight = feature.clone().requires_grad_(), weight.clone().requires_grad_()
-    total = loss(feature, weight, label, pairs, **settings)[0]
-    total.backward()
-    gradients = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in (feature, weight)]
-    return total.detach(), *gradients
-
-
-def plain(feature, weight, label, pairs, **settings):
-    return cosface_norm_ratio_reference(feature, weight, label, pairs, **settings)
 
 
 @pytest.mark.parametrize("kind", MARGIN_KINDS)

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from asl_fast.kernels.cosface_ratio import chunked
 from asl_fast.losses import AslLoss, ClassAdam, ClassSgd, LossSettings
@@ -81,6 +83,38 @@ def test_narrow_weights_are_stepped_in_float32_and_rounded(kind):
         assert fused.weight_CD.dtype == torch.bfloat16
         assert torch.equal(fused.weight_CD.float(), wide.weight_CD)
     assert all(moment.dtype == torch.float32 for moment in fused.class_step.moments())
+
+
+class Allocated(TorchDispatchMode):
+    """The sizes of all memory that operations took while this was on."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        known = {
+            value.untyped_storage().data_ptr()
+            for value in tree_leaves((args, kwargs))
+            if torch.is_tensor(value)
+        }
+        answer = func(*args, **(kwargs or {}))
+        for value in tree_leaves(answer):
+            if torch.is_tensor(value) and value.untyped_storage().data_ptr() not in known:
+                self.sizes.append(value.untyped_storage().nbytes())
+        return answer
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_gradient_of_the_classes_never_exists_as_a_whole(kind):
+    fused, plain = new_loss(PAIRS[kind][0]()), new_loss()
+    largest = []
+    for loss in (fused, plain):
+        total, _ = loss_at(loss, 0)
+        with Allocated() as allocated:
+            total.backward()
+        largest.append(max(allocated.sizes))
+    assert largest[0] == 64 * NUM_DIMS * 4 and largest[1] == NUM_CLASSES * NUM_DIMS * 4
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adamw"])

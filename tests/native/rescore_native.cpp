@@ -36,6 +36,12 @@ struct Owned {
         row_norm.resize(norm.size());
         row_norms({value.data(), Number::f32, num_rows, dims}, 2, row_norm.data());
     }
+    StoredRows stored() const {
+        StoredRows rows{value.data(), Number::f32, static_cast<std::int64_t>(norm.size()), num_dims};
+        rows.row_norm = row_norm.data();
+        rows.norm = norm.data();
+        return rows;
+    }
     Rows rows() const {
         return {value.data(), static_cast<std::int64_t>(norm.size()), num_dims, row_norm.data(), norm.data()};
     }
@@ -53,7 +59,7 @@ std::vector<Pair> brute_force(const Rows& queries, std::int64_t q, const Rows& r
         const double score = dot / (queries.row_norm[q] * refs.row_norm[r]);
         if (score >= wanted.min_score[q]) pairs.push_back({score, r});
     }
-    std::sort(pairs.begin(), pairs.end(), better);
+    std::sort(pairs.begin(), pairs.end(), Better{});
     const std::size_t k = static_cast<std::size_t>(wanted.k);
     if (k > 0 && pairs.size() > k) pairs.resize(k);
     return pairs;
@@ -75,7 +81,7 @@ void the_best_candidates_are_those_of_the_brute_force() {
         }
         for (const int num_threads : {1, 2, 7}) {
             const Found found =
-                asl::rescore::rescore(query_rows, ref_rows, candidate.data(), num_candidates, wanted, num_threads);
+                asl::rescore::rescore(query_rows, refs.stored(), candidate.data(), num_candidates, wanted, num_threads);
             for (std::int64_t q = 0; q < query_rows.num_rows; ++q) {
                 const auto first = candidate.begin() + q * num_candidates;
                 std::set<std::int64_t> own(first, first + num_candidates);

@@ -1,0 +1,28 @@
+"""The script for machines with a GPU, as far as one without can run it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_without_a_gpu_it_says_so_in_one_line_and_exits_with_2():
+    environment = os.environ | {"PYTHON": sys.executable, "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [ROOT / "scripts/gpu_check.sh"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("gpu_check: no GPU that PyTorch of ") and done.stderr.count("\n") == 1
+
+
+def test_times_are_written_for_each_size(tmp_path):
+    arguments = ["--device", "cpu", "--repeats", "1", "--sizes", "5,300,16", "--search", "70,900,8"]
+    command = [sys.executable, ROOT / "benchmarks/gpu_check.py", "--out", tmp_path, *arguments]
+    subprocess.run(command, check=True, capture_output=True)
+    found = json.loads((tmp_path / "cpu/gpu_check.json").read_text())
+    assert [row["operation"] for row in found["rows"]] == ["ratio_search", "cosface_ratio"]
+    assert found["rows"][0]["search_ms"] > 0
+    assert found["rows"][1]["forward_ms"] > 0 and found["rows"][1]["forward_backward_ms"] > 0
