@@ -212,7 +212,7 @@ def test_a_newer_format_is_refused_with_the_way_out(folder: Path) -> None:
     raw = bytearray(SectionFile(path).head.raw)
     struct.pack_into("<I", raw, 8, 2)
     raw[32:64] = hashlib.sha256(raw[:32] + raw[64:]).digest()
-    with pytest.raises(InputError, match=r"is of format 2\.0, this version reads 1\.x; update asl_fast"):
+    with pytest.raises(InputError, match=r"is of format 2\.1, this version reads 1\.x; update asl_fast"):
         parse_head(bytes(raw), path)
 
 
