@@ -167,5 +167,5 @@ def test_memory_keeps_to_the_budget_for_a_mapped_file_and_an_index(tmp_path: Pat
     for path in (tmp_path / "rows.npy", tmp_path / "index"):
         command = [sys.executable, "-c", MEASURE, str(path), str(budget)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        # beside the budget: pages of the file that are on their way, and ids and norms of the index
-        assert int(done.stdout) < budget + 60e6, path
+        # beside the budget: pages of the file, mapped megabytes at a time; the own columns of an index
+        assert int(done.stdout) < budget + 110e6, path
