@@ -2,13 +2,14 @@
 # make triton  the Triton kernels compiled for sm_80 and sm_90, no GPU needed
 # make test    every test but the slow ones                         make sanitize  native tests under ASan and UBSan
 # make slow    the slow tests                                       make bench     throughput, beside the peers
+# make bench-search [PHOTOS="dir1 dir2"] [QUICK=1]   exact search beside every peer, and each goal: 20 minutes (3)
 # make bench-loss   the training loss beside its peers, and each goal: 5 minutes on the CPU
 # Each sets up what it needs in .venv first. PYTHON=... picks the interpreter (3.11 to 3.13).
 
 SOURCES := $(shell find csrc -type f) CMakeLists.txt pyproject.toml constraints.txt scripts/setup.sh
 RUN := .venv/bin/python -m
 
-.PHONY: demo test slow lint sanitize triton bench bench-loss clean
+.PHONY: demo test slow lint sanitize triton bench bench-search bench-loss clean
 .DELETE_ON_ERROR:
 
 .venv/%.stamp: $(SOURCES)
@@ -46,11 +47,16 @@ triton: .venv/base.stamp
 bench: .venv/bench.stamp
 	mkdir -p benchmarks/results/cpu
 	$(RUN) pytest benchmarks --benchmark-only --benchmark-json benchmarks/results/cpu/ratio_search.json
-	$(RUN) benchmarks.table benchmarks/results/cpu/ratio_search.json
+	$(RUN) benchmarks.table
+
+bench-search: .venv/bench.stamp
+	mkdir -p benchmarks/results/cpu
+	$(RUN) benchmarks.search $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(QUICK),--quick)
+	$(if $(QUICK),,$(RUN) benchmarks.table)
 
 bench-loss: .venv/bench.stamp
 	$(RUN) benchmarks.loss
-	$(RUN) benchmarks.table benchmarks/results/cpu/ratio_search.json
+	$(RUN) benchmarks.table
 
 clean:
 	rm -rf .venv build demo

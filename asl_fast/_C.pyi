@@ -55,8 +55,8 @@ def prepare_cpu(
     rows: Stored,
     row_norm: NDArray[np.float64],
     norm: NDArray[np.float64],
-    place: NDArray[np.int64] | None,
     codes: Codes | None,
+    hit_bytes: int,
     num_threads: int,
     instructions: str,
 ) -> Refs: ...

@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from asl_fast.embedder import Embedder, load_model
     from asl_fast.indexes import Index
+    from asl_fast.indexes.folder import IndexFolder
     from asl_fast.records import Candidates, Embeddings, Matches
 
 __version__ = version("asl-fast")
-__all__ = ["Candidates", "Embedder", "Embeddings", "Index", "Matches", "load_model"]
+__all__ = ["Candidates", "Embedder", "Embeddings", "Index", "IndexFolder", "Matches", "load_model"]
 
 _HOME = {
     "Candidates": "records",
     "Embedder": "embedder",
     "Embeddings": "records",
     "Index": "indexes",
+    "IndexFolder": "indexes.folder",
     "Matches": "records",
     "load_model": "embedder",
 }

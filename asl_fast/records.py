@@ -182,7 +182,8 @@ def norms(row_ND: NDArray[np.float32]) -> NDArray[np.float64]:
         block_ND = row_ND[start : start + step]
         lane_8N = np.zeros((8, len(block_ND)))
         for d in range(0, row_ND.shape[1], 8):
-            part_DN = block_ND[:, d : d + 8].T.astype(np.float64)
+            with np.errstate(invalid="ignore"):  # a signalling NaN is refused where the norms are checked
+                part_DN = block_ND[:, d : d + 8].T.astype(np.float64)
             lane_8N[: len(part_DN)] += part_DN * part_DN
         l0, l1, l2, l3, l4, l5, l6, l7 = lane_8N
         norm_N[start : start + step] = np.sqrt(((l0 + l4) + (l2 + l6)) + ((l1 + l5) + (l3 + l7)))

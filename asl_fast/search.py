@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -81,6 +82,10 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     how.add_argument("--threads", type=int, help="CPU threads (default: every core)")
     how.add_argument(
+        "--memory-budget", metavar="SIZE",
+        help="most memory for the search engine, such as 500M or 2G; more references are read slice by slice",
+    )  # fmt: skip
+    how.add_argument(
         "--engine", default=EXACT, metavar="ENGINE",
         help="exact; or approximate, on the CPU: faiss:FACTORY, such as faiss:IVF4096,Flat or faiss:HNSW32, "
         "or faiss:FILE.faiss (default: %(default)s)",
@@ -132,6 +137,7 @@ def _check(args: argparse.Namespace) -> None:
         if number is not None and number < least:
             raise InputError(f"{flag} must be at least {least}, got {number}")
     _check_engine(args)
+    _memory_budget(args)
     for flag, path in (("--out", args.out), ("--report", args.report)):
         if path:
             check_writable(path, flag)
@@ -216,8 +222,22 @@ def _open_index(args: argparse.Namespace) -> Snapshot | None:
             "own; build one of embeddings with these norms, or search the file"
         )
     return Snapshot(
-        args.refs, device=args.device, num_threads=args.threads, keep_prepared=_wants_all_above(args)
-    )
+        args.refs, device=args.device, num_threads=args.threads, memory_budget=_memory_budget(args),
+        keep_prepared=_wants_all_above(args),
+    )  # fmt: skip
+
+
+def _memory_budget(args: argparse.Namespace) -> int | None:
+    """--memory-budget in bytes; None if it isn't given."""
+    if args.memory_budget is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)", args.memory_budget.upper())
+    if match is None:
+        raise InputError(
+            f"--memory-budget must be a number of bytes, or one with K, M, G or T, got "
+            f"{args.memory_budget!r}; for example 2G"
+        )
+    return int(float(match[1]) * 2 ** (10 * " KMGT".index(match[2] or " ")))
 
 
 def _embed(args: argparse.Namespace, side: str) -> tuple[Embeddings, int]:
@@ -256,7 +276,7 @@ def _index(args: argparse.Namespace, refs: Refs, short: list[int]) -> Searchable
 
 def _exact_index(args: argparse.Namespace, refs: Refs) -> Searchable:
     if isinstance(refs, Embeddings):
-        return Index(refs, device=args.device, num_threads=args.threads)
+        return Index(refs, device=args.device, num_threads=args.threads, memory_budget=_memory_budget(args))
     return refs
 
 

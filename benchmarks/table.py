@@ -1,37 +1,35 @@
-"""Write benchmarks/README.md from what the benchmarks measured: `make bench` and `make bench-loss` end so.
+"""Write benchmarks/README.md from what the benchmarks measured; every `make bench...` ends so.
 
-    python -m benchmarks.table benchmarks/results/cpu/ratio_search.json
+    python -m benchmarks.table
 
-The numbers are the JSON's; nothing in the tables is typed by hand.
+The numbers are those of benchmarks/results/; nothing in the tables is typed by hand.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from asl_fast.files import replacing
 from benchmarks.loss import tables as loss_tables
+from benchmarks.search import tables as search_tables
 
 RESULTS = Path(__file__).parent / "results"
-
 HEAD = """# Measured
 
-Written by `make bench` and `make bench-loss` (benchmarks/table.py) from `benchmarks/results/`. Every row of
-a table was measured in one run, on the same rows and threads; the benchmark's docstring says what bounds it
-and what is counted.
+Written by `make bench`, `bench-search` and `bench-loss` (benchmarks/table.py) from `benchmarks/results/`.
+Every row of a table was measured in one run, on the same rows and threads; its docstring says what
+bounds it and what is counted.
 """
 
 
-def section(path: Path) -> str:
-    """One benchmark file's table: rates, and how many times the last peer's."""
-    report = json.loads(path.read_text())
+def section(report: dict[str, Any]) -> str:
+    """The table of `make bench`: rates, and how many times the last peer's."""
     cpu = report["machine_info"]["cpu"]
     lines = [
-        f"\n## {path.stem}\n",
+        "\n## ratio_search (`make bench`)\n",
         f"{cpu.get('brand_raw', 'unknown CPU')}, {cpu.get('count', '?')} cores, Python "
         f"{report['machine_info']['python_version']}, {report['versions']}; {report['datetime'][:10]}. "
         "200,000 x 256 references, 1,000 queries, k = 10; medians of five.\n",
@@ -53,18 +51,24 @@ def section(path: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def without_names(report: dict[str, Any]) -> dict[str, Any]:
+    """pytest-benchmark's report less what nobody needs: the machine's name, the commit, every round."""
+    report.setdefault("versions", f"torch {version('torch')}, faiss {version('faiss-gpu')}")
+    report["machine_info"].pop("node", None)
+    report.pop("commit_info", None)
+    for bench in report["benchmarks"]:
+        bench["stats"].pop("data", None)
+    return report
+
+
 def main() -> None:
     sections = []
-    for name in sys.argv[1:]:
-        path = Path(name)
-        report = json.loads(path.read_text())
-        report.setdefault("versions", f"torch {version('torch')}, faiss {version('faiss-gpu')}")
-        report["machine_info"].pop("node", None)
-        report.pop("commit_info", None)
-        for bench in report["benchmarks"]:
-            bench["stats"].pop("data", None)
+    if (path := RESULTS / "cpu/search.json").exists():
+        sections.append(search_tables.section(json.loads(path.read_text())))
+    if (path := RESULTS / "cpu/ratio_search.json").exists():
+        report = without_names(json.loads(path.read_text()))
         path.write_text(json.dumps(report, indent=1, default=str) + "\n")
-        sections.append(section(path))
+        sections.append(section(report))
     losses = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*/loss.json"))]
     if losses:
         sections.append(loss_tables.section(losses))

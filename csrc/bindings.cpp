@@ -92,17 +92,8 @@ rs::StoredRows stored(const py::array& value) {
     return rows;
 }
 
-rs::StoredRows stored(const py::array& value, const Doubles& row_norm, const Doubles& norm, const std::optional<Int64s>& place) {
+rs::StoredRows stored(const py::array& value, const Doubles& row_norm, const Doubles& norm) {
     rs::StoredRows rows = stored(value);
-    if (place) {
-        const std::int64_t* const first = place->data();
-        if (!std::is_sorted(first, first + place->size()) ||
-            (place->size() > 0 && (*first < 0 || first[place->size() - 1] >= rows.num_rows))) {
-            throw std::invalid_argument("ratio_search: places must rise and be rows of the array");
-        }
-        rows.place = first;
-        rows.num_rows = place->size();
-    }
     if (rows.num_rows == 0 || row_norm.size() != rows.num_rows || norm.size() != rows.num_rows) {
         throw std::invalid_argument("ratio_search: there must be a row, and one norm of each kind for each");
     }
@@ -243,7 +234,7 @@ Doubles row_norms(const py::array& value, int num_threads) {
 }
 
 Codes encode_rows(const py::array& value, const Doubles& row_norm, int num_threads) {
-    const rs::StoredRows rows = stored(value, row_norm, row_norm, std::nullopt);
+    const rs::StoredRows rows = stored(value, row_norm, row_norm);
     Codes codes{py::array_t<std::int8_t>({rows.num_rows, rows.num_dims}), Floats(rows.num_rows), Floats(rows.num_rows)};
     auto& [code, inverse_scale, residual] = codes;
     std::int8_t* const code_out = code.mutable_data();
@@ -260,7 +251,7 @@ py::tuple rescore(const Int64s& candidate, const Floats& query, const Doubles& q
                   const py::array& ref, const Doubles& ref_row_norm, const Doubles& ref_norm, const Doubles& tau,
                   std::int64_t k, const Doubles& min_score, const std::string& direction, int num_threads) {
     const rs::Rows queries = borrow(query, query_row_norm, query_norm);
-    const rs::StoredRows refs = stored(ref, ref_row_norm, ref_norm, std::nullopt);
+    const rs::StoredRows refs = stored(ref, ref_row_norm, ref_norm);
     if (queries.num_dims != refs.num_dims || tau.size() != queries.num_rows || min_score.size() != queries.num_rows ||
         candidate.ndim() != 2 || candidate.shape(0) != queries.num_rows) {
         throw std::invalid_argument("rescore: queries must have the references' width, one tau, min_score and list each");
@@ -274,14 +265,12 @@ py::tuple rescore(const Int64s& candidate, const Floats& query, const Doubles& q
     return as_arrays(found, queries, refs.norm, k);
 }
 
-Refs prepare_cpu(const py::array& value, const Doubles& row_norm, const Doubles& norm, const std::optional<Int64s>& place,
-                 const std::optional<Codes>& codes, int num_threads, const std::string& instructions) {
-    const rs::StoredRows rows = stored(value, row_norm, norm, place);
+Refs prepare_cpu(const py::array& value, const Doubles& row_norm, const Doubles& norm,
+                 const std::optional<Codes>& codes, std::int64_t hit_bytes, int num_threads, const std::string& instructions) {
+    const rs::StoredRows rows = stored(value, row_norm, norm);
     const rs::StoredCodes given = codes ? borrow(*codes, value) : rs::StoredCodes{};
-    std::vector<py::object> kept{value, row_norm, norm};
-    if (place) kept.push_back(*place);
-    return Refs(std::move(kept), rows, [&] {
-        return rs::prepare_cpu(rows, codes ? &given : nullptr, num_threads, instructions);
+    return Refs({value, row_norm, norm}, rows, [&] {
+        return rs::prepare_cpu(rows, codes ? &given : nullptr, hit_bytes, num_threads, instructions);
     });
 }
 
@@ -337,8 +326,8 @@ PYBIND11_MODULE(_C, module) {
                py::arg("query_row_norm"), py::arg("query_norm"), py::arg("refs").noconvert(), py::arg("ref_row_norm"),
                py::arg("ref_norm"), py::arg("tau"), py::arg("k"), py::arg("min_score"), py::arg("direction"),
                py::arg("num_threads"));
-    module.def("prepare_cpu", &prepare_cpu, py::arg("rows"), py::arg("row_norm"), py::arg("norm"), py::arg("place"),
-               py::arg("codes"), py::arg("num_threads"), py::arg("instructions"));
+    module.def("prepare_cpu", &prepare_cpu, py::arg("rows"), py::arg("row_norm"), py::arg("norm"), py::arg("codes"),
+               py::arg("hit_bytes"), py::arg("num_threads"), py::arg("instructions"));
     module.def("prepare_cuda", &prepare_cuda, py::arg("rows").noconvert(), py::arg("row_norm"), py::arg("norm"));
     module.def("prepare_chunked_on_host", &prepare_chunked_on_host, py::arg("rows").noconvert(), py::arg("row_norm"),
                py::arg("norm"), py::arg("chunk_rows"), py::arg("capacity"));

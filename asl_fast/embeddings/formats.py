@@ -78,6 +78,8 @@ def read_embeddings(
         raise InputError(
             f"{who}: rows must have shape (N, D), got {stored.row_ND.shape}; store one row an image"
         )
+    if stored.row_ND.size == 0:
+        raise InputError(f"{who}: holds no rows (shape {stored.row_ND.shape}); embed at least one image")
     if ids_path is None:
         ids = stored.ids
     else:
@@ -90,6 +92,8 @@ def read_embeddings(
     if ids is None:
         ids = [str(row) for row in range(len(stored.row_ND))]
     row_ND = as_float32(stored.row_ND, who, ids if len(ids) == len(stored.row_ND) else None)
+    if stored.norm_N is not None and stored.norm_N.dtype.kind != "f":
+        raise InputError(f"{who}: norms must be a floating type, got {stored.norm_N.dtype}")
     norm_N = None if stored.norm_N is None else np.asarray(stored.norm_N, dtype=np.float64)
     if norms_path is not None:
         norm_N = _other_norms(Path(norms_path), ids, who, side)

@@ -1,5 +1,8 @@
 """HDF5 as the field has it: shards (`vectors`, `image_names`), or one file for both sides (`query`,
 `query_ids`, `reference`, `reference_ids`). Ours adds optional float32 `norms`, and checksums (Fletcher32).
+
+Damage is refused in one line, but for one kind: texts of varying length (other tools' ids) that point to
+pieces of a heap that aren't there crash HDF5 itself. Ours have fixed lengths where that wastes little space.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from asl_fast.embeddings.array_header import MOST_TIMES_SMALLER
+from asl_fast.embeddings.hdf5_heaps import broken_heap
 from asl_fast.embeddings.rows import (
     Stored,
     check_texts,
@@ -27,6 +32,8 @@ from asl_fast.files import replacing
 from asl_fast.records import Embeddings
 
 SIDES = {"queries": "query", "refs": "reference"}
+# What h5py says to a file whose parts don't fit together.
+_DAMAGED = (KeyError, NotImplementedError, OverflowError, RuntimeError, TypeError, ValueError)
 _CHUNK_BYTES = 1 << 18
 _SPARSE_BYTES = 1 << 20
 
@@ -48,6 +55,9 @@ def write_pair(path: Path, *, queries: Embeddings, refs: Embeddings) -> list[Pat
 
 def read(path: Path, who: str, side: str | None) -> Stored:
     """side: "queries" or "refs" of the single-file form; a shard has no sides."""
+    broken = broken_heap(path)
+    if broken is not None:
+        raise InputError(f"{who}: the file is damaged (the texts at byte {broken}); copy or embed it again")
     try:
         with h5py.File(path, "r") as file:
             return _stored(file, who, side)
@@ -58,7 +68,7 @@ def read(path: Path, who: str, side: str | None) -> Stored:
         raise InputError(
             f"{who}: the file is no HDF5, cut off or damaged ({reason}); copy or embed it again"
         ) from None
-    except (RuntimeError, KeyError) as error:
+    except _DAMAGED as error:
         raise InputError(f"{who}: the file is damaged ({error}); copy or embed it again") from None
 
 
@@ -75,7 +85,7 @@ def _put(
         file.create_dataset(f"{prefix}norms", data=norm_N.astype(np.float32), fletcher32=True)
     if embeddings.path_N is not None:
         _put_texts(file, f"{prefix}paths", [path_to_line(place) for place in embeddings.path_N])
-    file.attrs[f"{prefix}meta"] = meta_to_json(embeddings, made_by)
+    file.attrs[f"{prefix}meta"] = np.bytes_(meta_to_json(embeddings, made_by).encode())
 
 
 def _put_texts(file: Any, name: str, texts: Sequence[str]) -> None:
@@ -113,9 +123,11 @@ def _stored(file: Any, who: str, side: str | None) -> Stored:
     meta = {} if meta_text is None else meta_from_json(meta_text, f"{who}: meta")
     paths = _texts(file, f"{prefix}paths", who)
     return Stored(
-        row_ND=rows[()],
+        row_ND=_values(rows, who),
         ids=_texts(file, names[1], who),
-        norm_N=_dataset(file, f"{prefix}norms", who)[()] if f"{prefix}norms" in file else None,
+        norm_N=np.asarray(_values(_dataset(file, f"{prefix}norms", who), who))
+        if f"{prefix}norms" in file
+        else None,
         path_N=None if paths is None else [line_to_path(line) for line in paths],
         fingerprint=meta.get("fingerprint", ""),
     )
@@ -128,10 +140,29 @@ def _dataset(file: Any, name: str, who: str) -> Any:
     return found
 
 
+def _values(dataset: Any, who: str) -> Any:
+    """All values. A dataset that tells of far more than the file holds is refused unread."""
+    held = min(dataset.id.get_storage_size(), dataset.file.id.get_filesize())
+    if (dataset.nbytes or 0) > _SPARSE_BYTES + MOST_TIMES_SMALLER * held:
+        raise InputError(
+            f"{who}: `{dataset.name}` tells of {dataset.nbytes} bytes, shape {dataset.shape}, but the "
+            f"file holds {held} of it; embed it again"
+        )
+    if dataset.fletcher32:
+        dataset.id.chunk_iter(_check_room_for_checksum)
+    return dataset[()]
+
+
+def _check_room_for_checksum(chunk: Any) -> None:
+    """HDF5 crashes on a chunk that is shorter than its checksum."""
+    if chunk.size <= 4:
+        raise ValueError(f"the chunk at {chunk.chunk_offset} has {chunk.size} bytes")
+
+
 def _texts(file: Any, name: str, who: str) -> list[str] | None:
     if name not in file:
         return None
-    values = np.atleast_1d(_dataset(file, name, who)[()])
+    values = np.atleast_1d(_values(_dataset(file, name, who), who))
     try:
         return [value.decode() if isinstance(value, bytes) else str(value) for value in values.tolist()]
     except UnicodeDecodeError:

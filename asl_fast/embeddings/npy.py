@@ -14,6 +14,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asl_fast.embeddings.array_header import LyingHeader, PythonObjects, read_array_header
 from asl_fast.embeddings.rows import (
     Stored,
     check_texts,
@@ -91,14 +92,18 @@ def load_array(path: Path, who: str) -> NDArray[Any]:
         kind = "empty" if not magic else kind
         raise InputError(f"{who}: the file is {kind}; store the rows with np.save")
     try:
-        loaded: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OverflowError) as error:
-        if "allow_pickle" in str(error) or "Python objects" in str(error):
-            raise InputError(
-                f"{who}: the file holds Python objects, which may run code when read; "
-                "store the rows as float32"
-            ) from None
+        with open(path, "rb") as stream:
+            header = read_array_header(stream)
+            header.check_held(path.stat().st_size)
+    except PythonObjects as error:
+        raise InputError(
+            f"{who}: the file holds {error}, which may run code when read; store the rows as float32"
+        ) from None
+    except LyingHeader as error:
         raise InputError(f"{who}: the file is cut off or broken ({error}); copy or embed it again") from None
+    if header.array_bytes == 0:
+        raise InputError(f"{who}: holds no rows (shape {header.shape}); embed at least one image")
+    loaded: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     return loaded.view(np.ndarray)
 
 

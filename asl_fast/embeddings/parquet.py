@@ -27,6 +27,7 @@ from asl_fast.records import Embeddings
 ROW_NAMES = ("embedding", "vector", "embeddings", "vectors")
 ID_NAMES = ("id", "image_id", "ids")
 _META_KEY = b"asl_fast"
+_DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)  # what pyarrow says to a broken file
 _GROUP_BYTES = 1 << 26
 
 
@@ -56,7 +57,7 @@ def has_rows(path: Path) -> bool:
     """True unless this is readable as a table without a column of rows: then it lists pictures."""
     try:
         names = pq.read_schema(path).names
-    except (pa.ArrowException, OSError):
+    except _DAMAGED:
         return True  # `read` will say what is wrong with it
     return any(name in names for name in ROW_NAMES)
 
@@ -64,19 +65,21 @@ def has_rows(path: Path) -> bool:
 def read(path: Path, who: str) -> Stored:
     with open(path, "rb") as stream:
         try:
-            file = pq.ParquetFile(stream, page_checksum_verification=True)
-            names = file.schema_arrow.names
-            rows = next((name for name in ROW_NAMES if name in names), None)
-            if rows is None:
-                raise InputError(f"{who} has no column named {' or '.join(ROW_NAMES)}, only {names}")
-            ids = next((name for name in ID_NAMES if name in names), None)
-            wanted = [name for name in (rows, ids, "norm", "path") if name in names]
-            table = file.read(columns=wanted)
-        except (pa.ArrowException, OSError) as error:
-            reason = str(error).strip().splitlines()[0]
+            return _stored(pq.ParquetFile(stream, page_checksum_verification=True), who)
+        except _DAMAGED as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise InputError(
                 f"{who}: the file is no Parquet, cut off or damaged ({reason}); copy or embed it again"
             ) from None
+
+
+def _stored(file: Any, who: str) -> Stored:
+    names = file.schema_arrow.names
+    rows = next((name for name in ROW_NAMES if name in names), None)
+    if rows is None:
+        raise InputError(f"{who} has no column named {' or '.join(ROW_NAMES)}, only {names}")
+    ids = next((name for name in ID_NAMES if name in names), None)
+    table = file.read(columns=[name for name in (rows, ids, "norm", "path") if name in names])
     for name in table.column_names:
         if table[name].null_count:
             raise InputError(

@@ -108,7 +108,7 @@ def meta_from_json(text: str | bytes, who: str) -> dict[str, Any]:
     """What `meta_to_json` wrote. InputError, beginning with `who`, for anything else."""
     try:
         meta = json.loads(text)
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):  # TypeError: an array where a text should be
         raise InputError(f"{who} is not JSON; embed again, or remove it") from None
     if not isinstance(meta, dict) or meta.get("format") != FORMAT or meta.get("version") != VERSION:
         raise InputError(

@@ -11,11 +11,24 @@ For example, with `refs` and `queries` arrays of raw rows, or Embeddings:
 
 from __future__ import annotations
 
+from functools import partial
+
+import numpy as np
 from numpy.typing import ArrayLike
 
 from asl_fast.indexes.faiss_index import FaissIndex
+from asl_fast.indexes.parts import Part, Parts, PreparedPart, part_share
 from asl_fast.indexes.searchable import Searchable
-from asl_fast.kernels.ratio_search import PreparedRefs, Progress, Question
+from asl_fast.kernels.ratio_search import (
+    HIT_BYTES,
+    MAX_REFS,
+    PreparedRefs,
+    Progress,
+    Question,
+    checked_norms,
+    path_of,
+    stored_rows,
+)
 from asl_fast.records import Candidates, Embeddings, Pairs
 
 __all__ = ["FaissIndex", "Index", "Searchable"]
@@ -24,9 +37,12 @@ __all__ = ["FaissIndex", "Index", "Searchable"]
 class Index(Searchable):
     """Exact search over raw descriptor rows.
 
-    refs: (N, D) raw rows (float16, float32 or float64; searched as float32), or Embeddings, whose norm_N
-    then is the predicate's. norms: (N,) predicate norms of another network; they win over both.
-    device: "cpu" or "cuda".  num_threads: None is every core this process may run on.
+    refs: (N, D) raw rows (float16, bfloat16, float32 or float64, an array, a map of a file or a tensor), or
+    Embeddings, whose norm_N then is the predicate's. norms: (N,) predicate norms of another network; they win
+    over both. device: "cpu" or "cuda".  num_threads: None is every core this process may run on.
+    memory_budget: most bytes for what the engine makes of the rows and holds while it searches. References
+    beyond it are searched slice by slice: each search then reads them all, from front to back, and a row that
+    has no direction is only named when its slice is read.
     The rows are kept as they are, not copied: don't write to them afterwards.
     """
 
@@ -37,36 +53,55 @@ class Index(Searchable):
         norms: ArrayLike | None = None,
         device: str = "cpu",
         num_threads: int | None = None,
+        memory_budget: int | None = None,
     ) -> None:
-        self._num_threads = num_threads
+        self._name, self._ids, rows = "references", None, refs
         if isinstance(refs, Embeddings):
-            self._refs = PreparedRefs(
-                refs.row_ND,
-                norm_N=refs.norm_N if norms is None else norms,
-                device=device,
-                num_threads=num_threads,
-                name=refs.name,
-                ids=refs.ids,
-            )
-        else:
-            self._refs = PreparedRefs(refs, norm_N=norms, device=device, num_threads=num_threads)
+            self._name, self._ids, rows = refs.name, refs.ids, refs.row_ND
+            norms = refs.norm_N if norms is None else norms
+        self._rows = stored_rows(rows, self._name)  # type: ignore[arg-type]
+        self._norm_N = (
+            None if norms is None else checked_norms(norms, len(self._rows), f"norms of {self._name}")
+        )
+        self._device, self._num_threads = device, num_threads
+        self._share = part_share(memory_budget, device, self.num_dims, num_threads)
+        step = MAX_REFS if self._share is None else min(MAX_REFS, self._share.num_rows)
+        cuts = [slice(start, min(start + step, len(self))) for start in range(0, max(len(self), 1), step)]
+        parts = [Part(num_rows=cut.stop - cut.start, prepare=partial(self._prepare, cut)) for cut in cuts]
+        self._parts = Parts(parts, keep=len(parts) == 1, share=self._share)
+        if len(parts) == 1:
+            self._parts.prepared(0)
 
     def __len__(self) -> int:
-        return len(self._refs)
+        return len(self._rows)
 
     @property
     def num_dims(self) -> int:
-        return int(self._refs.num_dims)
+        return self._rows.num_dims
 
     @property
     def path(self) -> str:
         """What runs: an instruction set such as "avx512vnni", or "cuda"."""
-        return self._refs.path
+        return path_of(self._device)
+
+    def _prepare(self, cut: slice) -> PreparedPart:
+        is_all = cut.stop - cut.start == len(self)
+        refs = PreparedRefs(
+            self._rows.part(cut),
+            norm_N=None if self._norm_N is None else self._norm_N[cut],
+            device=self._device,
+            num_threads=self._num_threads,
+            name=self._name if is_all else f"{self._name} from row {cut.start} on",
+            ids=None if self._ids is None else self._ids[cut],
+            hit_bytes=HIT_BYTES if self._share is None else self._share.hit_bytes,
+        )
+        rank_N = None if cut.start == 0 else np.arange(cut.start, cut.stop)
+        return PreparedPart(refs=refs, rank_N=rank_N)
 
     def _nearest(self, question: Question, k: int, progress: Progress | None) -> Candidates:
-        return self._refs.nearest(question, k, progress=progress)
+        return self._parts.nearest(question, k, progress).candidates(lambda rank_QK: rank_QK, k)
 
     def _best_pairs(
         self, question: Question, num_pairs: int, k: int | None, progress: Progress | None
     ) -> Pairs:
-        return self._refs.best_pairs(question, num_pairs, k=k, progress=progress)
+        return self._parts.best_pairs(question, num_pairs, k, progress)

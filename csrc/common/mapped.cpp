@@ -72,6 +72,7 @@ MappedPages::MappedPages(const void* begin, std::int64_t num_bytes)
 }
 
 MappedPages::~MappedPages() {
+    give_back(begin_, num_bytes_);
     if (is_file()) advise(begin_, num_bytes_, MADV_NORMAL);
     if (statm_ >= 0) close(statm_);
 }

@@ -39,13 +39,12 @@ class CpuRefs::Filling {
     void copy(std::int64_t first, std::int64_t count, const StoredCodes& codes) {
         const StoredRows& rows = refs_.rows;
         for (std::int64_t r = first; r < first + count; ++r) {
-            const std::int64_t place = rows.place_of(r);
-            const float inverse_scale = codes.inverse_scale[place], residual = codes.residual[place];
+            const float inverse_scale = codes.inverse_scale[r], residual = codes.residual[r];
             if (!(std::isfinite(inverse_scale) && inverse_scale > 0 && std::isfinite(residual) && residual >= 0)) {
-                throw std::invalid_argument("ratio_search: the codes of row " + std::to_string(place) + " have no valid scale or residual");
+                throw std::invalid_argument("ratio_search: the codes of row " + std::to_string(r) + " have no valid scale or residual");
             }
             std::int8_t* const code = code_of(r);
-            std::copy_n(codes.code + place * rows.num_dims, rows.num_dims, code);
+            std::copy_n(codes.code + r * rows.num_dims, rows.num_dims, code);
             finish(r, code, inverse_scale, residual);
         }
     }
@@ -64,7 +63,8 @@ class CpuRefs::Filling {
     std::vector<std::uint32_t> position_;  // of each row
 };
 
-CpuRefs::CpuRefs(const StoredRows& refs, const StoredCodes* codes, int num_threads, const Screen& chosen)
+CpuRefs::CpuRefs(const StoredRows& refs, const StoredCodes* codes, std::int64_t hit_bytes_of_thread, int num_threads,
+                 const Screen& chosen)
     : rows(refs),
       screen(chosen),
       order(refs.norm, refs.num_rows),
@@ -74,18 +74,18 @@ CpuRefs::CpuRefs(const StoredRows& refs, const StoredCodes* codes, int num_threa
       inverse_scale(num_panels * chosen.num_refs),
       start(num_panels * chosen.num_refs),
       bound(at(num_panels)),
-      pages(refs.stored(0), refs.extent()) {
+      hit_bytes(hit_bytes_of_thread),
+      pages(refs.value, refs.num_bytes()) {
     Filling filling(*this);
     if (codes == nullptr) {
         read_blocks(rows, pages, num_threads, [&](std::int64_t first, std::int64_t count, const float* block) {
             filling.encode(first, count, block);
         });
     } else {
-        const MappedPages code_pages(codes->code + rows.place_of(0) * rows.num_dims, rows.extent() / size_of(rows.number));
+        const MappedPages code_pages(codes->code, rows.num_rows * rows.num_dims);
         in_blocks(rows, num_threads, [&](std::int64_t first, std::int64_t count) {
             filling.copy(first, count, *codes);
-            const std::int8_t* const begin = codes->code + rows.place_of(first) * rows.num_dims;
-            code_pages.give_back(begin, codes->code + (rows.place_of(first + count - 1) + 1) * rows.num_dims - begin);
+            code_pages.give_back(codes->code + first * rows.num_dims, count * rows.num_dims);
         });
     }
     interleave(filling.residual(), num_threads);

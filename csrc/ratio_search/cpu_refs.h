@@ -23,10 +23,12 @@ struct CpuRefs : Refs {
     Aligned<std::int32_t> start;
     std::vector<PanelBound> bound;  // one a panel
     float longest = 0;              // the largest length of all
+    std::int64_t hit_bytes;         // for the waiting hits of a block of queries
     mutable MappedPages pages;      // under the rows: searches score survivors from there
 
     // codes: null, and they are made from the rows.
-    CpuRefs(const StoredRows& refs, const StoredCodes* codes, int num_threads, const Screen& chosen);
+    CpuRefs(const StoredRows& refs, const StoredCodes* codes, std::int64_t hit_bytes_of_thread, int num_threads,
+            const Screen& chosen);
     const char* path() const override { return screen.name; }
     bool search(const Rows& queries, const Wanted& wanted, int num_threads, const Tell& tell,
                 Found& found) const override;

@@ -1,6 +1,8 @@
 #include "cpu_scan.h"
 
 #include <algorithm>
+#include <stdexcept>
+#include <string>
 #include <bit>
 
 namespace asl::ratio_search {
@@ -46,12 +48,20 @@ class RowScorer : public Scorer {
             for (std::size_t i = 0; i < count; ++i) {
                 Pair& pair = out[start + i];
                 pair.score = dot[i] / (query_norm_ * rows.row_norm[pair.row]);
+                check(hits[start + i], pair);
             }
             refs_.pages.bound_resident();
         }
     }
 
    private:
+    // The screen's interval is proven for the rows that the codes were made of.
+    static void check(const Hit& hit, const Pair& pair) {
+        if (pair.score >= static_cast<double>(hit.lower) && pair.score <= static_cast<double>(hit.upper)) return;
+        throw std::runtime_error("ratio_search: reference row " + std::to_string(pair.row) +
+                                 " has a score that its code rules out; its numbers or its code were changed");
+    }
+
     const CpuRefs& refs_;
     const float* query_;
     double query_norm_;

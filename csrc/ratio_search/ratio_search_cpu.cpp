@@ -13,7 +13,6 @@ namespace asl::ratio_search {
 namespace {
 
 constexpr std::int64_t kBlockBytes = 512 << 10;  // packed queries of a block: they stay in the L2 cache
-constexpr std::int64_t kBufferBytes = 64 << 20;  // hits that wait in a block
 
 std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
 
@@ -31,7 +30,7 @@ Staircase CpuRefs::staircase(const Rows& queries, const Wanted& wanted, int num_
     const std::int64_t buffer_bytes =
         Shortlist::buffer_size(wanted.k, rows.num_rows) * static_cast<std::int64_t>(sizeof(Hit));
     const Shape shape{screen.num_queries, screen.num_refs,
-                      std::min(kBlockBytes / padded_dims, kBufferBytes / buffer_bytes)};
+                      std::min(kBlockBytes / padded_dims, hit_bytes / buffer_bytes)};
     return {valid_ranges(order, queries, wanted), shape, num_threads};
 }
 
@@ -80,9 +79,9 @@ bool CpuRefs::best_pairs(const Rows& queries, const Wanted& wanted, std::int64_t
     return true;
 }
 
-std::unique_ptr<Refs> prepare_cpu(const StoredRows& refs, const StoredCodes* codes, int num_threads,
-                                  const std::string& instructions) {
-    return std::make_unique<CpuRefs>(refs, codes, num_threads, choose_screen(instructions));
+std::unique_ptr<Refs> prepare_cpu(const StoredRows& refs, const StoredCodes* codes, std::int64_t hit_bytes,
+                                  int num_threads, const std::string& instructions) {
+    return std::make_unique<CpuRefs>(refs, codes, hit_bytes, num_threads, choose_screen(instructions));
 }
 
 std::vector<std::string> compiled_paths() {
@@ -101,7 +100,7 @@ std::vector<std::string> cpu_paths() {
 
 void row_norms(const StoredRows& rows, int num_threads, double* norm) {
     const Screen& screen = choose_screen("");
-    const MappedPages pages(rows.stored(0), rows.extent());
+    const MappedPages pages(rows.value, rows.num_bytes());
     read_blocks(rows, pages, num_threads, [&](std::int64_t first, std::int64_t count, const float* block) {
         for (std::int64_t r = first; r < first + count; ++r, block += rows.num_dims) {
             screen.exact_dots(block, &block, 1, rows.num_dims, &norm[r]);
@@ -111,7 +110,7 @@ void row_norms(const StoredRows& rows, int num_threads, double* norm) {
 }
 
 void encode_rows(const StoredRows& rows, int num_threads, std::int8_t* code, float* inverse_scale, float* residual) {
-    const MappedPages pages(rows.stored(0), rows.extent());
+    const MappedPages pages(rows.value, rows.num_bytes());
     read_blocks(rows, pages, num_threads, [&](std::int64_t first, std::int64_t count, const float* block) {
         for (std::int64_t r = first; r < first + count; ++r, block += rows.num_dims) {
             const CodedRow coded = encode(block, rows.row_norm[r], rows.num_dims, 127, code + r * rows.num_dims);

@@ -54,20 +54,17 @@ void in_blocks(const StoredRows& rows, int num_threads, const std::function<void
 }
 
 void read_blocks(const StoredRows& rows, const MappedPages& pages, int num_threads, const UseBlock& use) {
-    const bool as_they_lie = rows.number == Number::f32 && rows.place == nullptr;
     pages.expect_sequential();
     in_blocks(rows, num_threads, [&](std::int64_t first, std::int64_t count) {
         const std::byte* const begin = rows.stored(first);
-        if (as_they_lie) {
+        if (rows.number == Number::f32) {
             use(first, count, reinterpret_cast<const float*>(begin));
         } else {
             std::vector<float> block(static_cast<std::size_t>(count * rows.num_dims));
-            for (std::int64_t i = 0; i < count; ++i) {
-                as_floats(rows.stored(first + i), rows.number, rows.num_dims, block.data() + i * rows.num_dims);
-            }
+            as_floats(begin, rows.number, count * rows.num_dims, block.data());
             use(first, count, block.data());
         }
-        pages.give_back(begin, rows.stored(first + count - 1) + rows.row_bytes() - begin);
+        pages.give_back(begin, count * rows.row_bytes());
     });
     pages.expect_random();
 }

@@ -21,17 +21,12 @@ struct StoredRows {
     Number number = Number::f32;
     std::int64_t num_rows = 0;
     std::int64_t num_dims = 0;
-    const std::int64_t* place = nullptr;  // of each row among those stored, rising; null: they are all
-    const double* row_norm = nullptr;     // sqrt(dot(x, x)): the score's
-    const double* norm = nullptr;         // the predicate's: the same, or another network's
+    const double* row_norm = nullptr;  // sqrt(dot(x, x)): the score's
+    const double* norm = nullptr;      // the predicate's: the same, or another network's
 
     std::int64_t row_bytes() const { return num_dims * size_of(number); }
-    std::int64_t place_of(std::int64_t row) const { return place == nullptr ? row : place[row]; }
-    const std::byte* stored(std::int64_t row) const {
-        return static_cast<const std::byte*>(value) + place_of(row) * row_bytes();
-    }
-    // Bytes from the first row's start to the last one's end.
-    std::int64_t extent() const { return num_rows == 0 ? 0 : (place_of(num_rows - 1) - place_of(0) + 1) * row_bytes(); }
+    std::int64_t num_bytes() const { return num_rows * row_bytes(); }
+    const std::byte* stored(std::int64_t row) const { return static_cast<const std::byte*>(value) + row * row_bytes(); }
     // The row where it lies, or converted into `space` (num_dims).
     const float* floats(std::int64_t row, float* space) const {
         if (number == Number::f32) return reinterpret_cast<const float*>(stored(row));
@@ -40,7 +35,7 @@ struct StoredRows {
     }
 };
 
-// int8 codes of stored rows (codes.h), in the order of all that are stored.
+// int8 codes of stored rows (codes.h), in their order.
 struct StoredCodes {
     const std::int8_t* code = nullptr;     // row-major
     const float* inverse_scale = nullptr;  // above 0

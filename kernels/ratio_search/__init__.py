@@ -29,7 +29,6 @@ fine, denormals and norms near 1e38 included. `num_threads=None` takes every cor
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -37,20 +36,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from asl_fast import _C
+from asl_fast.kernels.ratio_search.codes import Codes, encode
+from asl_fast.kernels.ratio_search.memory import HIT_BYTES, Share, share
 from asl_fast.kernels.ratio_search.rows import (
     WHO,
-    Codes,
+    StoredRows,
     checked_norms,
-    encode,
     float32_rows,
     row_norms,
     stored_rows,
 )
+from asl_fast.kernels.ratio_search.threads import checked_threads
 from asl_fast.records import Candidates, Pairs
 
 __all__ = [
-    "DIRECTIONS", "MAX_DIMS", "MAX_REFS", "Codes", "PreparedRefs", "Progress", "Question",
-    "ask", "check_count", "encode",
+    "DIRECTIONS", "HIT_BYTES", "MAX_DIMS", "MAX_REFS", "Codes", "PreparedRefs", "Progress", "Question",
+    "Share", "StoredRows", "ask", "check_count", "checked_norms", "encode", "path_of", "share", "stored_rows",
 ]  # fmt: skip
 
 DEVICES = ("cpu", "cuda")
@@ -69,12 +70,12 @@ class PreparedRefs:
     norms in the predicate and the ratio, never in the score.
     codes: of all of row_ND, as `encode` makes them; then the rows are only read where survivors are scored.
     They are trusted: codes of other rows would hide pairs.
-    place_L: (L,) rising numbers of the rows to search among; len, norm_N and what is found count those only.
+    hit_bytes: for hits that wait to be scored, in each thread of a search; fewer cost time.
     """
 
     def __init__(
         self,
-        row_ND: ArrayLike,
+        row_ND: ArrayLike | StoredRows,
         *,
         norm_N: ArrayLike | None = None,
         device: str = "cpu",
@@ -82,16 +83,15 @@ class PreparedRefs:
         name: str = "references",
         ids: Sequence[str] | None = None,
         codes: Codes | None = None,
-        place_L: NDArray[np.int64] | None = None,
+        hit_bytes: int = HIT_BYTES,
         _instructions: str = "",
     ) -> None:
         if device not in DEVICES:
             raise ValueError(f"{WHO}: device must be one of {', '.join(DEVICES)}, got {device!r}")
         self.device = device
         self.num_threads = checked_threads(num_threads)
-        row_ND = stored_rows(row_ND, name)
-        self.num_rows = len(row_ND) if place_L is None else len(place_L)
-        self.num_dims = row_ND.shape[1]
+        rows = stored_rows(row_ND, name)
+        self.num_rows, self.num_dims = len(rows), rows.num_dims
         if not 1 <= self.num_rows <= MAX_REFS:
             raise ValueError(f"{WHO}: {name} must have from 1 to {MAX_REFS} rows, got {self.num_rows}")
         if self.num_dims > MAX_DIMS:
@@ -99,24 +99,18 @@ class PreparedRefs:
                 f"{WHO}: {name} have {self.num_dims} columns, more than {MAX_DIMS}; "
                 "reduce their dimensions first"
             )
-        own_norm_N = (
-            codes.row_norm_N
-            if codes is not None
-            else row_norms(row_ND, name, num_threads=self.num_threads, ids=ids)
-        )
-        if place_L is not None:
-            own_norm_N = own_norm_N[place_L]
+        if codes is None:
+            own_norm_N = row_norms(rows.array_ND, name, num_threads=self.num_threads, ids=ids)
+        else:
+            own_norm_N = codes.row_norm_N
         norm_N = own_norm_N if norm_N is None else checked_norms(norm_N, self.num_rows, f"norms of {name}")
         if device == "cuda":
             check_cuda()
-            floats_ND = float32_rows(row_ND, name)
-            self._native = _C.prepare_cuda(
-                floats_ND if place_L is None else floats_ND[place_L], own_norm_N, norm_N
-            )
+            self._native = _C.prepare_cuda(float32_rows(rows, name), own_norm_N, norm_N)
         else:
             given = None if codes is None else (codes.code_ND, codes.scale_N, codes.residual_N)
             self._native = _C.prepare_cpu(
-                row_ND, own_norm_N, norm_N, place_L, given, self.num_threads, _instructions
+                rows.array_ND, own_norm_N, norm_N, given, hit_bytes, self.num_threads, _instructions
             )
 
     def __len__(self) -> int:
@@ -276,15 +270,9 @@ def ask(
     )
 
 
-def checked_threads(num_threads: int | None) -> int:
-    """The number of threads to use; None is every core this process may run on."""
-    if num_threads is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not 1 <= num_threads <= 1024:
-        raise ValueError(
-            f"{WHO}: num_threads must be from 1 to 1024, or None for every core, got {num_threads}"
-        )
-    return int(num_threads)
+def path_of(device: str) -> str:
+    """What would run: the best instruction set of this machine, or "cuda"."""
+    return "cuda" if device == "cuda" else str(_C.build_info()["chosen"])
 
 
 def check_cuda() -> None:

@@ -17,12 +17,31 @@ WHO = "ratio_search"
 BFLOAT16 = np.dtype(np.uint16)  # what the bits of bfloat16 are kept in: NumPy has no such type
 
 
-def stored_rows(rows: ArrayLike, name: str) -> NDArray[Any]:
+@dataclass(frozen=True, kw_only=True)
+class StoredRows:
+    """Rows that were checked. array_ND: float16, float32, float64, or BFLOAT16 for the bits of bfloat16."""
+
+    array_ND: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.array_ND)
+
+    @property
+    def num_dims(self) -> int:
+        return int(self.array_ND.shape[1])
+
+    def part(self, rows: slice) -> StoredRows:
+        """Some of the rows, where they lie."""
+        return StoredRows(array_ND=self.array_ND[rows])
+
+
+def stored_rows(rows: ArrayLike | StoredRows, name: str) -> StoredRows:
     """`rows` as a C-contiguous (N, D) array, in the caller's own memory where it can be.
 
-    Its type: float16, float32, float64, or BFLOAT16 for a torch.Tensor or ml_dtypes array of that type.
-    ValueError says what is wrong.
+    bfloat16 comes as a torch.Tensor or an ml_dtypes array. ValueError says what is wrong.
     """
+    if isinstance(rows, StoredRows):
+        return rows
     array, is_bfloat16 = _as_array(rows, name)
     if array.ndim == 1:
         raise ValueError(
@@ -39,12 +58,12 @@ def stored_rows(rows: ArrayLike, name: str) -> NDArray[Any]:
     if not is_bfloat16:
         array = array.astype(array.dtype.newbyteorder("="), copy=False)
     array = np.require(array, requirements=["C", "A"])
-    return array.view(BFLOAT16) if is_bfloat16 else array
+    return StoredRows(array_ND=array.view(BFLOAT16) if is_bfloat16 else array)
 
 
-def float32_rows(rows: ArrayLike, name: str) -> NDArray[np.float32]:
+def float32_rows(rows: ArrayLike | StoredRows, name: str) -> NDArray[np.float32]:
     """The same as float32; float64 is rounded, the others are kept exactly."""
-    return as_float32(stored_rows(rows, name))
+    return as_float32(stored_rows(rows, name).array_ND)
 
 
 def as_float32(row_ND: NDArray[Any]) -> NDArray[np.float32]:
@@ -74,28 +93,6 @@ def checked_norms(norms: ArrayLike, num_rows: int, name: str) -> NDArray[np.floa
         row = int(np.argmax(bad_N))
         raise ValueError(f"{WHO}: {name} must be finite and above 0, got {norm_N[row]} in row {row}")
     return norm_N
-
-
-@dataclass(frozen=True, kw_only=True)
-class Codes:
-    """What the screen makes of rows (csrc/ratio_search/codes.h), to be kept: then the rows needn't be read.
-
-    code_ND: int8.  scale_N: float32, the unit row is about code / scale.  residual_N: float32, at least how
-    far off that is.  row_norm_N: float64, sqrt(dot(x, x)) of the rows.
-    """
-
-    code_ND: NDArray[np.int8]
-    scale_N: NDArray[np.float32]
-    residual_N: NDArray[np.float32]
-    row_norm_N: NDArray[np.float64]
-
-
-def encode(rows: ArrayLike, *, num_threads: int = 1, name: str = "references") -> Codes:
-    """The codes that PreparedRefs would make of the rows. ValueError names a row that has no direction."""
-    row_ND = stored_rows(rows, name)
-    row_norm_N = row_norms(row_ND, name, num_threads=num_threads)
-    code_ND, scale_N, residual_N = _C.encode_rows(row_ND, row_norm_N, num_threads)
-    return Codes(code_ND=code_ND, scale_N=scale_N, residual_N=residual_N, row_norm_N=row_norm_N)
 
 
 def _as_array(rows: ArrayLike, name: str) -> tuple[NDArray[Any], bool]:

@@ -46,7 +46,7 @@ class Rescorer:
         ids: Sequence[str] | None = None,
     ) -> None:
         self.num_threads = checked_threads(num_threads)
-        self.row_ND = stored_rows(row_ND, name)
+        self.row_ND = stored_rows(row_ND, name).array_ND
         self.own_norm_N = row_norms(self.row_ND, name, num_threads=self.num_threads, ids=ids)
         num_rows = len(self.row_ND)
         self.norm_N = (

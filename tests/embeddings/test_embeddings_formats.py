@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -374,3 +375,49 @@ def test_a_full_disk_leaves_the_old_file_and_one_line(tmp_path, suffix):
     assert (tmp_path / f"r{suffix}").read_bytes() == before
     assert not list(tmp_path.glob(".*")), "temporary files stay"
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+
+
+def test_headers_that_tell_of_more_than_the_file_holds_are_refused_unread(tmp_path):
+    head = b"\x93NUMPY\x01\x00"
+    for shape in [
+        "(1099511627776, 4)",
+        "(9223372036854775807, 9223372036854775807)",
+        "(0, 9223372036854775807)",
+    ]:
+        header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}".encode()
+        lying = head + len(header).to_bytes(2, "little") + header + bytes(64)
+        (tmp_path / "r.npy").write_bytes(lying)
+        with zipfile.ZipFile(tmp_path / "r.npz", "w") as archive:
+            archive.writestr("rows.npy", lying)
+        for name in ("r.npy", "r.npz"):
+            assert name in complaint(tmp_path / name)
+    with h5py.File(tmp_path / "r.h5", "w") as file:
+        file.create_dataset("vectors", (1 << 40, 4), "<f4", chunks=(1024, 4))
+    assert "tells of 17592186044416 bytes" in complaint(tmp_path / "r.h5")
+
+
+def test_a_broken_heap_of_texts_does_not_hang_the_reader(tmp_path):
+    with h5py.File(tmp_path / "r.h5", "w") as file:
+        file.create_dataset("vectors", data=make().row_ND)
+        file.create_dataset("image_names", data=list("abcde"), dtype=h5py.string_dtype())
+    assert list(read_embeddings(tmp_path / "r.h5").ids) == list("abcde")
+    data = bytearray((tmp_path / "r.h5").read_bytes())
+    first_piece = data.index(b"GCOL") + 16
+    data[first_piece : first_piece + 16] = bytes(16)
+    (tmp_path / "r.h5").write_bytes(data)
+    assert "damaged (the texts at byte" in complaint(tmp_path / "r.h5")
+
+
+def test_an_hdf5_chunk_without_room_for_its_checksum_is_one_line(tmp_path):
+    write_embeddings(tmp_path / "r.h5", make())
+    with h5py.File(tmp_path / "r.h5") as file:
+        size = file["vectors"].id.get_chunk_info(0).size
+        address = file["vectors"].id.get_chunk_info(0).byte_offset
+    data = (tmp_path / "r.h5").read_bytes()
+    entry = (
+        data.index(address.to_bytes(8, "little")) - 8 * 3 - 8
+    )  # of the index: size, mask, offsets, address
+    assert int.from_bytes(data[entry : entry + 4], "little") == size
+    for told in (0, 3):
+        (tmp_path / "r.h5").write_bytes(data[:entry] + told.to_bytes(4, "little") + data[entry + 4 :])
+        assert f"has {told} bytes" in complaint(tmp_path / "r.h5")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -124,11 +124,12 @@ KINDS = [
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
+def cases(draw: st.DrawFn, large: bool = True) -> Case:
+    """large: with sets of more rows and dimensions than a few tiles."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    num_refs = draw(st.sampled_from([1, 2, 15, 16, 17, 31, 32, 33, 64, 100, 300, 700]))
-    num_queries = draw(st.sampled_from([1, 2, 5, 6, 7, 13, 14, 15, 29, 60]))
-    num_dims = draw(st.one_of(st.integers(1, 40), st.sampled_from([63, 64, 65, 127, 200])))
+    num_refs = draw(st.sampled_from([1, 2, 15, 16, 17, 31, 32, 33, 64, 100] + [300, 700] * large))
+    num_queries = draw(st.sampled_from([1, 2, 5, 6, 7, 13, 14, 15] + [29, 60] * large))
+    num_dims = draw(st.one_of(st.integers(1, 40), st.sampled_from([63, 64, 65] + [127, 200] * large)))
     kind = draw(st.sampled_from(KINDS))
     ref_ND = rows_of(kind, num_refs, num_dims, rng)
     query_QD = rows_of(kind, num_queries, num_dims, rng)
@@ -175,6 +176,38 @@ def test_every_path_and_thread_count_gives_the_bits_of_the_brute_force(
     case: Case, num_threads: int, path: str
 ) -> None:
     assert_same_bits(case.expected(), case.found(path, num_threads))
+
+
+@pytest.mark.slow
+@settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(case=cases(large=False), num_threads=st.sampled_from([1, 2, 7]))
+def test_ten_thousand_cases_give_the_bits_of_the_brute_force_on_every_path(
+    case: Case, num_threads: int
+) -> None:
+    expected = case.expected()
+    for path in PATHS:
+        assert_same_bits(expected, case.found(path, num_threads))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    side=st.sampled_from(["queries", "references"]),
+    bad=st.sampled_from([np.nan, np.inf, -np.inf, 0.0]),
+    num_rows=st.integers(1, 40),
+    num_dims=st.integers(1, 20),
+)
+def test_a_row_without_direction_is_refused_by_its_number(
+    seed: int, side: str, bad: float, num_rows: int, num_dims: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    row_ND = rows_of("normal", num_rows, num_dims, rng)
+    row = int(rng.integers(num_rows))
+    row_ND[row, :] = 0 if bad == 0 else row_ND[row, :]
+    row_ND[row, int(rng.integers(num_dims))] = bad
+    good_ND = rows_of("normal", 3, num_dims, rng)
+    with pytest.raises(ValueError, match=f"{side}: row {row} (holds NaN or infinite values|is all zeros)"):
+        PreparedRefs(good_ND if side == "queries" else row_ND).search(row_ND)
 
 
 @settings(max_examples=150, deadline=None)

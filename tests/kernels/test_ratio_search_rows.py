@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -108,32 +107,6 @@ def test_rows_that_overflow_or_vanish_as_float32_are_named() -> None:
         row_ND[1] = value
         with pytest.raises(ValueError, match=f"row 1 .*{what}"):
             PreparedRefs(row_ND)
-
-
-@pytest.mark.parametrize("with_codes", [False, True])
-def test_a_choice_of_places_is_searched_as_if_it_were_all(with_codes: bool) -> None:
-    rng = np.random.default_rng(3)
-    row_ND = rng.standard_normal((5000, 24)).astype(np.float16)
-    place_L = np.flatnonzero(rng.random(5000) < 0.7)
-    codes = encode(row_ND) if with_codes else None
-    norm_L = rng.uniform(0.5, 2, len(place_L))
-    found = PreparedRefs(row_ND, norm_N=norm_L, codes=codes, place_L=place_L).search(row_ND[:50], k=7)
-    assert_same(found, PreparedRefs(row_ND[place_L], norm_N=norm_L).search(row_ND[:50], k=7))
-
-
-def test_places_that_are_no_rising_rows_are_refused() -> None:
-    row_ND = np.ones((4, 2), np.float32)
-    for places in ([2, 1], [0, 4], [-1, 0]):
-        with pytest.raises(ValueError, match="places must rise"):
-            PreparedRefs(row_ND, norm_N=np.ones(2), place_L=np.array(places), codes=PLACED_CODES)
-
-
-PLACED_CODES: Any = SimpleNamespace(
-    code_ND=np.full((4, 2), 127, np.int8),
-    scale_N=np.ones(4, np.float32),
-    residual_N=np.zeros(4, np.float32),
-    row_norm_N=np.ones(5),
-)
 
 
 @pytest.mark.parametrize("column", ["scale_N", "residual_N"])

@@ -36,7 +36,7 @@ struct Owned {
         return {value.data(), static_cast<std::int64_t>(norm.size()), num_dims, row_norm.data(), norm.data()};
     }
     StoredRows stored() const {
-        return {value.data(), Number::f32, static_cast<std::int64_t>(norm.size()), num_dims, nullptr, row_norm.data(), norm.data()};
+        return {value.data(), Number::f32, static_cast<std::int64_t>(norm.size()), num_dims, row_norm.data(), norm.data()};
     }
     const float* row(std::int64_t r) const { return value.data() + r * num_dims; }
 };
@@ -142,7 +142,7 @@ void every_path_equals_the_brute_force() {
             CHECK(same(pairs, best));
         };
         for (const std::string& path : cpu_paths()) {
-            const auto prepared = prepare_cpu(refs.stored(), nullptr, 2, path);
+            const auto prepared = prepare_cpu(refs.stored(), nullptr, 1 << 20, 2, path);
             for (const int num_threads : {1, 2, 7}) agrees(*prepared, num_threads);
         }
         agrees(*prepare_chunked_on_host(refs.rows(), pick({1, 50, 400}), pick({1, 7, 1000})), 1);
@@ -312,7 +312,7 @@ void a_stopped_search_says_so_and_an_exception_of_a_task_arrives() {
     const Owned refs = make_rows(kNormal, 20000, 64, random);
     const std::vector<double> tau(refs.norm.size(), 10.0), min_score(refs.norm.size(), -2.0);
     Found found;
-    const auto prepared = prepare_cpu(refs.stored(), nullptr, 2, "plain");
+    const auto prepared = prepare_cpu(refs.stored(), nullptr, 1 << 20, 2, "plain");
     CHECK(!prepared->search(refs.rows(), {10, min_score.data(), tau.data(), Direction::copy}, 2,
                             [](std::int64_t, std::int64_t) { return false; }, found));
     std::vector<QueryPair> best;

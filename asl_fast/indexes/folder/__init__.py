@@ -6,10 +6,11 @@ with IndexFolder.open("refs.index") as snapshot:
     found = snapshot.search(queries, k=10, tau=1.0)
 
 sections.py section_writer.py   a file of checksummed arrays
-shard.py merge.py texts.py      rows sorted by norm, their ids
+shard.py codes.py               rows sorted by norm, their codes
+merge.py texts.py               several shards in one order; ids and paths
 catalogue.py                    one state of the index
 store.py lock.py leftovers.py   create, add, remove, compact
-snapshot.py found.py            read: search, embeddings
+snapshot.py                     read: search, embeddings
 verify.py salvage.py repair.py  when bytes have changed
 """
 

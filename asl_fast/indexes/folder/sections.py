@@ -20,7 +20,8 @@ import mmap
 import os
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from numpy.typing import NDArray
 
 from asl_fast.errors import InputError
 
-MAGIC, MAJOR, MINOR = b"\x89aslsec\n", 1, 0
+MAGIC, MAJOR, MINOR = b"\x89aslsec\n", 1, 1  # 1.1: codes
 ALIGNMENT, BLOCK_BYTES = 64, 1 << 20
 TYPES = ("<f2", "<f4", "<f8", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8")
 HEAD = struct.Struct("<8sIIQQ32s")
@@ -148,13 +149,36 @@ class SectionFile:
         return part.view(section.dtype).reshape(section.shape)
 
     def read(self, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
-        """The section, its checksums checked. Damaged if they, the type or the shape differ."""
+        """The section, mapped, its checksums checked. Damaged if they, the type or the shape differ."""
         self.expect(name, dtype, shape)
         section = self.section(name)
-        for block in range(len(section.crc_B)):
-            if not self.block_is_sound(section, block):
+        array = self.map(name)
+        for block, sound in enumerate(self._soundness(section)):
+            if not sound:
                 raise Damaged(self.path, f"section {name}, {place(section, block)}: checksum differs")
-        return self.map(name)
+        return array
+
+    def _soundness(self, section: Section) -> Iterator[bool]:
+        """block_is_sound of every block; what was read for it doesn't stay in memory."""
+        blocks = range(len(section.crc_B))
+
+        def check(block: int) -> bool:
+            sound = self.block_is_sound(section, block)
+            self._give_back(section.offset + block * BLOCK_BYTES)
+            return sound
+
+        if len(blocks) < 2:
+            yield from map(check, blocks)
+        else:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                yield from pool.map(check, blocks)
+
+    def _give_back(self, start: int) -> None:
+        """Let go of the pages of a block: they are the file's, and are read again when they are asked for."""
+        if self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
+            first = start // mmap.PAGESIZE * mmap.PAGESIZE
+            stop = min(start + BLOCK_BYTES, len(self._map))
+            self._map.madvise(mmap.MADV_DONTNEED, first, stop - first)
 
     def expect(self, name: str, dtype: str, shape: tuple[int, ...]) -> None:
         """Damaged unless the section has this type and shape; -1 stands for any length."""

@@ -7,11 +7,11 @@
     norm (N,) float64             what the shard is sorted by: the rows' own, or another network's
     sequence (N,) int64           when a row was added, counted over the life of the index
     id_end (N,), id_text          see texts.py; path_end, path_text likewise, where paths are known
+    codes (N, D) and its columns  see codes.py
     lookup (N,) uint64            CRC-32 of the id * 2^32 + row, sorted
 
 The small columns take about 5 % of the space; standing twice, they survive damage to either file, so a repair
-can name what it lost. Further sections of .rows (CODES: an int8 screen of the rows) may be added by a later
-minor version; readers skip what they don't know.
+can name what it lost. Readers skip sections that they don't know; shards of format 1.0 have no codes.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asl_fast.indexes.folder.catalogue import ShardEntry
+from asl_fast.indexes.folder.codes import CodeWriter, read_codes
 from asl_fast.indexes.folder.section_writer import Planned, planned, write_sections
 from asl_fast.indexes.folder.sections import Damaged, SectionFile
 from asl_fast.indexes.folder.texts import Texts, packed
+from asl_fast.kernels.ratio_search import Codes
 
-CODES = ("codes", "code_scale", "code_residual")  # kept free for the screen
 SMALL = {
     "norm": "<f8",
     "sequence": "<i8",
@@ -91,8 +92,10 @@ def write_shard(
     small = columns.sections()
     num_rows = len(columns.norm_N)
     about = {"shard": number, "num_rows": num_rows, "num_dims": num_dims, **about}
-    rows = Planned(dtype="<f4", shape=(num_rows, num_dims), parts=row_blocks)
-    head = write_sections(rows_path(folder, number), {"kind": "rows", **about}, {"rows": rows, **small})
+    path = rows_path(folder, number)
+    with CodeWriter(path, num_rows, num_dims) as codes:
+        rows = Planned(dtype="<f4", shape=(num_rows, num_dims), parts=codes.watched(row_blocks))
+        head = write_sections(path, {"kind": "rows", **about}, {"rows": rows, **small, **codes.sections()})
     lookup_N = np.sort(lookup_keys(columns.raw_id_N) + np.arange(num_rows, dtype=np.uint64))
     more = {
         "lookup": planned(lookup_N, "<u8"),
@@ -138,6 +141,11 @@ class Shard:
     def row_ND(self) -> NDArray[np.float32]:
         """Mapped."""
         return self.rows_file.map("rows")
+
+    @cached_property
+    def codes(self) -> Codes | None:
+        """Mapped, their checksums checked; None where the shard has none."""
+        return read_codes(self.rows_file, len(self), self.num_dims)
 
     @cached_property
     def norm_N(self) -> NDArray[np.float64]:

@@ -8,9 +8,9 @@ reader has closed. So readers take no lock and writers wait for nobody.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -18,21 +18,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asl_fast.indexes.folder.catalogue import Catalogue, newest
-from asl_fast.indexes.folder.found import Found, PreparedShard, merged_pairs
 from asl_fast.indexes.folder.merge import planned_rows
 from asl_fast.indexes.folder.sections import Damaged
-from asl_fast.indexes.folder.shard import Shard
+from asl_fast.indexes.folder.shard import MAX_ROWS, Shard
 from asl_fast.indexes.folder.texts import Texts
+from asl_fast.indexes.parts import REMOVED, Part, Parts, PreparedPart, part_share
 from asl_fast.indexes.searchable import Searchable
-from asl_fast.kernels.ratio_search import MAX_REFS, Progress, Question, check_count
+from asl_fast.kernels.ratio_search import HIT_BYTES, PreparedRefs, Progress, Question
 from asl_fast.records import Candidates, Embeddings, Pairs
 
 
 class Snapshot(Searchable):
     """An open state. Rows are numbered in the order in which they were added, removed ones left out.
 
-    device, num_threads: of the searches. keep_prepared: keep what the engine makes of each shard between
-    searches (fast), or make it anew each time (memory for one shard only).
+    device, num_threads, memory_budget: of the searches, as for Index. keep_prepared: keep what the engine
+    makes of each shard between searches (fast) if the budget has room for all, or make it anew each time
+    (memory for one shard only).
     InputError if the folder is no index, Damaged if its catalogue or a file's head is not what was written.
     """
 
@@ -42,13 +43,14 @@ class Snapshot(Searchable):
         *,
         device: str = "cpu",
         num_threads: int | None = None,
+        memory_budget: int | None = None,
         keep_prepared: bool = True,
     ) -> None:
         self.path = Path(path)
         self.name = os.fspath(path)
         self.catalogue, self.shards = opened(self.path)
         self._device, self._num_threads, self._keep = device, num_threads, keep_prepared
-        self._prepared: dict[int, PreparedShard] = {}
+        self._share = part_share(memory_budget, device, self.num_dims, num_threads)
 
     def __enter__(self) -> Snapshot:
         return self
@@ -58,7 +60,7 @@ class Snapshot(Searchable):
 
     def close(self) -> None:
         """Let go of the files."""
-        self._prepared.clear()
+        self.__dict__.pop("_parts", None)  # what is prepared is in there
         for shard in self.shards:
             shard.close()
 
@@ -130,48 +132,46 @@ class Snapshot(Searchable):
         )
 
     def _nearest(self, question: Question, k: int, progress: Progress | None) -> Candidates:
-        check_count(k, "k", MAX_REFS)
-        found: Found | None = None
-        for shard, shown in self._prepared_in_turn(len(question), progress):
-            part = shard.nearest(question, k, shown)
-            found = part if found is None else found.merged(part, k)
-            question = question.above(found.floor_Q(k))
-        assert found is not None
-        return found.candidates(self._order[2], k)
+        return self._parts.nearest(question, k, progress).candidates(self._row_of, k)
 
     def _best_pairs(
         self, question: Question, num_pairs: int, k: int | None, progress: Progress | None
     ) -> Pairs:
-        parts: list[Pairs] = []
-        for shard, shown in self._prepared_in_turn(len(question), progress):
-            parts.append(shard.best_pairs(question, num_pairs, k, shown))
-            parts = [merged_pairs(parts, num_pairs, k)]
-            if len(parts[0]) == num_pairs:
-                question = question.above(parts[0].score_M[-1])
-        return replace(parts[0], ref_row_M=np.searchsorted(self._order[2], parts[0].ref_row_M))
+        best = self._parts.best_pairs(question, num_pairs, k, progress)
+        return replace(best, ref_row_M=self._row_of(best.ref_row_M))
 
-    def _prepared_in_turn(
-        self, num_queries: int, progress: Progress | None
-    ) -> Iterator[tuple[PreparedShard, Progress | None]]:
-        """Each shard that holds live rows, with the progress to show while it is searched. At least one."""
+    def _row_of(self, sequence: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.searchsorted(self._order[2], sequence)
+
+    @cached_property
+    def _parts(self) -> Parts:
+        """The shards, cut where the memory budget has no room for a whole one."""
         if len(self) == 0:
             raise ValueError(f"{self.name}: the index holds no rows; add some first")
-        done, in_all = 0, num_queries * len(self)
+        step = MAX_ROWS if self._share is None else self._share.num_rows
+        parts = []
         for shard, live_L in zip(self.shards, self.live, strict=True):
-            if len(live_L) == 0:
-                continue
-            share = num_queries * len(live_L)
-            yield self._prepare(shard, live_L), _moved(progress, done, share, in_all)
-            done += share
+            for start in range(0, len(shard), step):
+                stop = min(start + step, len(shard))
+                mine_L = live_L[slice(*np.searchsorted(live_L, [start, stop]))]
+                prepare = partial(self._prepare, shard, slice(start, stop), mine_L)
+                parts.append(Part(num_rows=len(mine_L), prepare=prepare))
+        fits = self._share is None or sum(map(len, self.shards)) <= self._share.num_rows
+        return Parts(parts, keep=self._keep and fits, share=self._share)
 
-    def _prepare(self, shard: Shard, live_L: NDArray[np.int64]) -> PreparedShard:
-        number = shard.entry.number
-        if number in self._prepared:
-            return self._prepared[number]
-        prepared = PreparedShard(shard, live_L, self._device, self._num_threads)
-        if self._keep:
-            self._prepared[number] = prepared
-        return prepared
+    def _prepare(self, shard: Shard, cut: slice, live_L: NDArray[np.int64]) -> PreparedPart:
+        rank_N = np.full(cut.stop - cut.start, REMOVED)
+        rank_N[live_L - cut.start] = shard.sequence_N[live_L]
+        codes = shard.codes if self._device == "cpu" else None
+        refs = PreparedRefs(
+            shard.row_ND[cut],
+            norm_N=shard.norm_N[cut],
+            device=self._device,
+            num_threads=self._num_threads,
+            codes=None if codes is None else codes.part(cut),
+            hit_bytes=HIT_BYTES if self._share is None else self._share.hit_bytes,
+        )
+        return PreparedPart(refs=refs, rank_N=rank_N)
 
     def _gathered(self, columns: Sequence[NDArray[Any]], out_L: NDArray[Any]) -> NDArray[Any]:
         source_L, row_L, _ = self._order
@@ -228,10 +228,3 @@ def opened(folder: Path) -> tuple[Catalogue, list[Shard]]:
             if isinstance(error, FileNotFoundError):
                 raise Damaged(str(error.filename), "the file is gone") from None
             raise
-
-
-def _moved(progress: Progress | None, done: int, share: int, in_all: int) -> Progress | None:
-    """Progress of one shard as that of all."""
-    if progress is None:
-        return None
-    return lambda now, _: progress(done + min(now, share), in_all)

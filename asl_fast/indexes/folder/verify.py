@@ -12,9 +12,10 @@ import numpy as np
 
 from asl_fast.errors import InputError
 from asl_fast.indexes.folder.catalogue import Catalogue, CatalogueFile, ShardEntry, catalogue_files, newest
+from asl_fast.indexes.folder.codes import are_of, read_codes
 from asl_fast.indexes.folder.leftovers import leftovers
 from asl_fast.indexes.folder.sections import Damaged, Section, SectionFile, place
-from asl_fast.indexes.folder.shard import SMALL, ids_path, rows_path
+from asl_fast.indexes.folder.shard import SMALL, block_rows, ids_path, rows_path
 
 Progress = Callable[[int], object]
 
@@ -67,7 +68,7 @@ def verify(
     if done.catalogue is not None:
         done.leftovers = [each.name for each in leftovers(folder, done.catalogue, file.path.name)]
         _check_files([each for _, each in files], done, num_threads, progress)
-        _check_shards(files, done)
+        _check_shards(files, done, num_threads)
         return done
     return _checked_without_catalogue(folder, done, num_threads, progress)
 
@@ -157,7 +158,9 @@ def _check_files(
     done.num_bytes += sum(file.head.size for file in files)
 
 
-def _check_shards(files: list[tuple[ShardEntry, SectionFile]], done: Verified) -> None:
+def _check_shards(
+    files: list[tuple[ShardEntry, SectionFile]], done: Verified, num_threads: int | None
+) -> None:
     """Where the bytes are sound: do the two files of a shard, its order and the catalogue agree?"""
     hurt = {damage.file for damage in done.damages}
     pairs: dict[int, list[SectionFile]] = {}
@@ -171,13 +174,15 @@ def _check_shards(files: list[tuple[ShardEntry, SectionFile]], done: Verified) -
             try:
                 done.damages += [
                     Damage(file=pair[0].path.name, what=what)
-                    for what in _disagreements(entries[number], *pair)
+                    for what in _disagreements(entries[number], pair[0], pair[1], num_threads)
                 ]
             except Damaged as error:
                 done.add(error)
 
 
-def _disagreements(entry: ShardEntry, rows: SectionFile, ids: SectionFile) -> Iterator[str]:
+def _disagreements(
+    entry: ShardEntry, rows: SectionFile, ids: SectionFile, num_threads: int | None
+) -> Iterator[str]:
     for name in SMALL:
         mine, other = rows.head.sections.get(name), ids.head.sections.get(name)
         if (mine is None) != (other is None):
@@ -191,3 +196,10 @@ def _disagreements(entry: ShardEntry, rows: SectionFile, ids: SectionFile) -> It
         yield "the norms are not those in the catalogue"
     if bytes(ids.map("rows_head")) != rows.head.raw:
         yield "the .ids file belongs to another .rows file"
+    num_dims = int(rows.head.about["num_dims"])
+    codes = read_codes(rows, entry.num_rows, num_dims)
+    step = block_rows(num_dims)
+    row_ND = rows.map("rows")
+    blocks = (row_ND[start : start + step] for start in range(0, len(row_ND), step))
+    if codes and not are_of(codes, blocks, num_threads):
+        yield "the codes are not those of the rows"

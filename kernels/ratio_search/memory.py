@@ -1,0 +1,61 @@
+"""What a search on the CPU holds in memory, and how a budget is shared out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from asl_fast.kernels.ratio_search.rows import WHO
+from asl_fast.kernels.ratio_search.threads import checked_threads
+
+HIT_BYTES = 64 << 20  # of each thread, where memory is no concern
+_LEAST_HIT_BYTES = 256 << 10
+_LEAST_ROWS = 1024
+_PACKED_BYTES = 1 << 19  # queries of a block (kBlockBytes in ratio_search_cpu.cpp)
+_BLOCK_BYTES = 1 << 20  # of rows on their way to codes (kBlockBytes in stored_rows.cpp)
+_PANEL_QUERIES = 32  # kMaxQueries in screen.h
+_HIT = 12  # bytes of a Hit in shortlist.h
+_ROW_COLUMNS = 48  # bytes beside a row's codes: norms, order, rank, scale, residual
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """Rows that are prepared at once, and bytes of waiting hits of each thread."""
+
+    num_rows: int
+    hit_bytes: int
+
+    def check_k(self, k: int) -> None:
+        """ValueError if the waiting hits of a panel of queries don't fit."""
+        needed = _PANEL_QUERIES * (2 * max(k, 64) + 64) * _HIT
+        if self.hit_bytes < min(needed, HIT_BYTES):
+            raise ValueError(
+                f"{WHO}: k={k} needs {needed} bytes of waiting hits in each thread but memory_budget leaves "
+                f"{self.hit_bytes}; raise it, lower k, or use fewer threads"
+            )
+
+
+def share(memory_budget: int, *, num_dims: int, num_threads: int | None = None) -> Share:
+    """A budget in bytes for codes and their columns, waiting hits and packed queries.
+
+    It does not count what the caller holds: the references (a mapped file passes through memory), float32
+    queries, the answer. ValueError if it is below the least that works.
+    """
+    num_threads = checked_threads(num_threads)
+    row_bytes = _padded(num_dims) + _ROW_COLUMNS
+    fixed = max(_PACKED_BYTES, _PANEL_QUERIES * _padded(num_dims)) + max(_BLOCK_BYTES, 4 * num_dims)
+    least = num_threads * (fixed + _LEAST_HIT_BYTES) + _LEAST_ROWS * row_bytes
+    if memory_budget < least:
+        raise ValueError(
+            f"{WHO}: memory_budget must be at least {least} bytes ({least / 2**20:.1f}M) for {num_dims} "
+            f"columns and {num_threads} threads, got {memory_budget}; raise it, or use fewer threads"
+        )
+    hit_bytes = min(max(memory_budget // (8 * num_threads), _LEAST_HIT_BYTES), HIT_BYTES)
+    hit_bytes = min(hit_bytes, (memory_budget - _LEAST_ROWS * row_bytes) // num_threads - fixed)
+    return Share(
+        num_rows=(memory_budget - num_threads * (fixed + hit_bytes)) // row_bytes, hit_bytes=hit_bytes
+    )
+
+
+def _padded(num_dims: int) -> int:
+    """Codes of a row: no instruction set pads further."""
+    return -(-num_dims // 64) * 64
