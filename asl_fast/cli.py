@@ -1,4 +1,4 @@
-"""`asl-fast VERB ...`: the same verbs as `python -m asl_fast.VERB ...`."""
+"""`asl-fast VERB ...`: the same verbs as `python -m asl_fast.VERB ...` (edits: `asl_fast.edit_sheet`)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ VERBS = {
     "index": "a folder of references that can grow: build, add, remove, compact, verify, repair, ...",
     "evaluate": "matches + ground truth -> uAP, RP90, precision, curve",
     "train": "images -> a trained descriptor",
+    "edits": "images -> a contact sheet of edited copies, to see what training sees",
     "doctor": "versions, CPU instruction sets, GPU, and which paths will run",
 }
+
+# `edits` is a stage, whose folder has the name already
+_FILES = {"edits": "edit_sheet"}
 
 HELP = """usage: asl-fast VERB [options]
 
@@ -32,7 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     """Hand the arguments to the verb's own file; return its exit status."""
     arguments = sys.argv[1:] if argv is None else argv
     if arguments and arguments[0] in VERBS:
-        return int(import_module(f"asl_fast.{arguments[0]}").main(arguments[1:]))
+        verb = arguments[0]
+        return int(import_module(f"asl_fast.{_FILES.get(verb, verb)}").main(arguments[1:]))
     if arguments and arguments[0] == "--version":
         from asl_fast import __version__
 

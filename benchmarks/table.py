@@ -20,7 +20,7 @@ RESULTS = Path(__file__).parent / "results"
 HEAD = """# Measured
 
 Written by `make bench`, `bench-search` and `bench-loss` (benchmarks/table.py) from `benchmarks/results/`.
-Every row of a table was measured in one run, on the same rows and threads; the benchmark's docstring says what
+Every row of a table was measured in one run, on the same rows and threads; its docstring says what
 bounds it and what is counted.
 """
 

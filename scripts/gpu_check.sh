@@ -33,7 +33,7 @@ step build 150 env ASL_FAST_CUDA=ON CMAKE_CUDA_ARCHITECTURES="$capability-real" 
 [ -z "$failed" ] || { echo "gpu_check: failed:${failed%,}" >&2; exit 1; }
 export PYTHONPATH=$site
 step tests 170 "$python" -P -m pytest -q -c /dev/null --rootdir . -p no:cacheprovider -W ignore \
-    tests/kernels/test_ratio_search_cuda.py tests/kernels/test_cosface_ratio_gpu.py \
+    tests/kernels/test_ratio_search_cuda.py tests/kernels/test_cosface_ratio_gpu.py tests/losses/test_losses_gpu.py \
     tests/kernels/test_cosface_ratio.py tests/kernels/test_cosface_ratio_class_softmax.py
 step times 140 "$python" -P benchmarks/gpu_check.py --out "$out"
 

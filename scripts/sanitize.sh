@@ -11,6 +11,7 @@ instructions_of() {
         *_avx512vnni.cpp) echo "-mavx512f -mavx512vnni -mfma" ;;
         *_avxvnni.cpp) echo "-mavx2 -mfma -mavxvnni" ;;
         *_avx2.cpp) echo "-mavx2 -mfma" ;;
+        *_neon.cpp) echo "-march=armv8.2-a+dotprod" ;;
     esac
 }
 
@@ -18,8 +19,9 @@ check() {
     local name=$1 sanitizer=$2 folder="build/sanitize/$1" source
     rm -rf "$folder"
     mkdir -p "$folder"
-    local sources=(csrc/*/*.cpp tests/native/*_native.cpp) checks
-    case "$(uname -m)" in x86_64 | amd64) ;; *) sources=($(printf '%s\n' "${sources[@]}" | grep -v -e _avx -e _amx)) ;; esac
+    local sources=(csrc/*/*.cpp tests/native/*_native.cpp) checks foreign
+    case "$(uname -m)" in x86_64 | amd64) foreign=_neon ;; aarch64 | arm64) foreign=_a[vm]x ;; *) foreign='_a[vm]x\|_neon' ;; esac
+    sources=($(printf '%s\n' "${sources[@]}" | grep -v "$foreign"))
     # shellcheck disable=SC2046 # the flags are words
     for source in "${sources[@]}"; do
         echo "$(instructions_of "$source") -o $folder/$(basename "$source" .cpp).o $source"

@@ -100,7 +100,7 @@ def test_verify_exits_2_with_a_line_for_the_damage_and_repair_mends_it(
     shard.write_bytes(data)
     assert asl_fast("index", "verify", index) == 2
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("damaged: shard-00000001.rows: section path_text, block 0 (bytes ")
+    assert lines[0].startswith("damaged: shard-00000001.rows: section row_norm, block 0 (bytes ")
     assert lines[1].endswith(f"1 damaged places, mend with: asl-fast index repair {index}")
     assert asl_fast("index", "repair", index) == 0
     assert "holds 50 rows; no row is lost" in last_line(capsys)

@@ -105,7 +105,12 @@ class Recipe:
 
     def _keeps_promise(self, chain: Chain, size: Size) -> bool:
         traced = chain.trace(size)
-        return traced.shown >= self.least_shown and traced.visible >= self.least_visible
+        if traced.shown < self.least_shown:
+            return False
+        is_affine = traced.matrix[2, 0] == 0 and traced.matrix[2, 1] == 0  # areas of photo and view agree
+        if is_affine and traced.least_visible >= self.least_visible:
+            return True
+        return traced.visible >= self.least_visible
 
 
 def _in_order(crop: Edit | None, edits: list[Edit], fit: Fit | None) -> Chain:

@@ -51,7 +51,7 @@ def as_float32(row_ND: NDArray[Any], who: str, ids: Sequence[str] | None = None)
     step = max(1, _BLOCK_VALUES // max(1, row_ND.shape[1]))
     for start in range(0, len(row_ND), step):
         block = row_ND[start : start + step]
-        with np.errstate(over="ignore", under="ignore"):
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # a signalling NaN is invalid
             converted_ND[start : start + step] = block
         lost = np.isinf(converted_ND[start : start + step]) & np.isfinite(block)
         if lost.any():

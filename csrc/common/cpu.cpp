@@ -6,6 +6,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
+#elif defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 namespace asl {
@@ -41,6 +44,10 @@ CpuFeatures detect() {
         const bool tiles = (edx >> 24 & 1u) != 0, int8 = (edx >> 25 & 1u) != 0;
         found.amxint8 = tiles && int8 && may_use_tiles();
     }
+#elif defined(__aarch64__) && defined(__linux__)
+    found.neondot = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#elif defined(__aarch64__) && defined(__APPLE__)
+    found.neondot = true;  // every Mac with Apple's chips
 #endif
     return found;
 }
@@ -62,6 +69,7 @@ std::vector<std::string> cpu_feature_names() {
     if (cpu.avx512vnni) names.emplace_back("avx512vnni");
     if (cpu.avxvnni) names.emplace_back("avxvnni");
     if (cpu.amxint8) names.emplace_back("amxint8");
+    if (cpu.neondot) names.emplace_back("neondot");
     return names;
 }
 

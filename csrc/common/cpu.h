@@ -14,6 +14,7 @@ struct CpuFeatures {
     bool avx512vnni = false;
     bool avxvnni = false;
     bool amxint8 = false;  // with the operating system's leave to use the tiles
+    bool neondot = false;  // sdot, of Armv8.2 and later
 };
 
 const CpuFeatures& cpu_features();

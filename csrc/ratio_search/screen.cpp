@@ -12,6 +12,8 @@ const Screen* const kScreens[] = {
     &kScreenAvx512Vnni,
     &kScreenAvxVnni,
     &kScreenAvx2,
+#elif defined(__aarch64__)
+    &kScreenNeon,
 #endif
     &kScreenPlain,
     nullptr,

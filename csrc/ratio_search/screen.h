@@ -75,6 +75,8 @@ extern const Screen kScreenAvx2;
 extern const Screen kScreenAvxVnni;
 extern const Screen kScreenAvx512Vnni;
 extern const Screen kScreenAmx;
+#elif defined(__aarch64__)
+extern const Screen kScreenNeon;
 #endif
 
 // Row-major codes of a panel's `count` rows, screen.padded(num_dims) apart and padded with zeros, to the

@@ -14,7 +14,7 @@ template <int kRows>
 void store_tile(const Vec (&sum)[kRows][kRefRegisters], std::int32_t* out) {
 #pragma GCC unroll 14
     for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int j = 0; j < kRefRegisters; ++j) sum[i][j].store(out + i * kRefs + j * Vec::kWidth);
     }
 }
@@ -28,18 +28,18 @@ bool score_tile(const std::int8_t* queries, const RefPanel& refs, std::int64_t n
     const int stride = fresh ? 0 : kRefs;
 #pragma GCC unroll 14
     for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int j = 0; j < kRefRegisters; ++j) sum[i][j] = Vec::load(start + i * stride + j * Vec::kWidth);
     }
     const std::int8_t* code = refs.code;
     for (std::int64_t d = 0; d < num_dims; d += 4) {
         Vec ref[kRefRegisters];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int j = 0; j < kRefRegisters; ++j) ref[j] = Vec::load(code + j * Vec::kWidth * 4);
 #pragma GCC unroll 14
         for (int i = 0; i < kRows; ++i) {
             const Vec query = Vec::broadcast(queries + 4 * i);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
             for (int j = 0; j < kRefRegisters; ++j) sum[i][j] = Vec::dot(sum[i][j], query, ref[j]);
         }
         queries += 4 * kRows;
@@ -55,7 +55,7 @@ bool score_tile(const std::int8_t* queries, const RefPanel& refs, std::int64_t n
     for (int i = 0; i < kRows; ++i) {
         const float drop = reach[i].lift * refs.residual;
         hit[i] = 0;
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int j = 0; j < kRefRegisters; ++j) {
             const std::uint32_t lanes = sum[i][j].reaches(reach[i].slope, refs.inverse_scale + j * Vec::kWidth, drop);
             hit[i] |= lanes << (j * Vec::kWidth);

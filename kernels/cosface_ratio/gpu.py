@@ -226,4 +226,6 @@ def _scratch(rows: Rows, num_classes: int) -> Tensor:
     """Memory for R of one chunk of classes (N, L); L is a multiple of every tile: rows stay aligned."""
     dtype = torch.bfloat16 if rows.row_ND.dtype == torch.bfloat16 else torch.float32
     length = max(1024, SCRATCH_BYTES // (rows.num_rows * dtype.itemsize) // 128 * 128)
-    return rows.row_ND.new_empty(rows.num_rows, min(length, ceil_div(num_classes, 128) * 128), dtype=dtype)
+    return rows.row_ND.new_empty(
+        rows.num_rows, min(length, max(1, ceil_div(num_classes, 128)) * 128), dtype=dtype
+    )

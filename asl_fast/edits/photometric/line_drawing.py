@@ -43,9 +43,9 @@ class LineDrawing:
         return cls(
             detector=DETECTORS[rng.integers(2)],
             smoothing_share=float(rng.uniform(0.003, 0.01)),
-            low=high * float(rng.uniform(0.4, 0.8)),
+            low=high * float(rng.uniform(0.6, 0.9)),
             high=high,
-            thickness_share=float(rng.uniform(0.002, 0.002 + 0.01 * strength)),
+            thickness_share=float(rng.uniform(0.002, 0.002 + 0.006 * strength)),
             ink=ink,
             paper=paper,
         )

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_fast.edits.geometry import moved, scaling
+from asl_fast.edits.geometry import corners, moved, scaling
 from asl_fast.edits.patches import SignPatch, TextPatch, drawn
 from asl_fast.edits.render.warping import warped
 from asl_fast.edits.steps import Matrix, Size
@@ -17,7 +17,8 @@ from asl_fast.edits.trace.polygons import Polygon, area
 
 _FINE = 4  # a cell of a mask is the mean of 4 x 4 points
 _FRACTION_BITS = 4
-_SAME = 1e-6  # of a point
+_SAME = 1e-6  # of a cell
+_UNIT = corners((1, 1))
 _CELL_PX = 8
 _MOST_CELLS = 64
 
@@ -84,6 +85,23 @@ class Trace:
         return float((weight_HW * self._uncovered(grid)).sum()) / whole
 
     @property
+    def least_visible(self) -> float:
+        """A bound below `visible`, without a mask: covers as whole boxes, apart from each other.
+
+        It holds where the matrix is affine: elsewhere the same area of the view is not always as much photo.
+        """
+        corners_in_view = [
+            moved(cover.to_view, cover.shape if isinstance(cover.shape, np.ndarray) else _UNIT).tolist()
+            for cover in self.covers
+        ]
+        covered = sum(
+            cover.opacity * area([(x, y) for x, y in corner])
+            for cover, corner in zip(self.covers, corners_in_view, strict=True)
+        )
+        whole = self.shown * self.view_size[0] * self.view_size[1]
+        return self.clear * max(0.0, 1 - covered / whole) if whole > 0 else 0.0
+
+    @property
     def content(self) -> float:
         """Share of the photo's content that survives: area x visible. The natural order of norms."""
         return self.area * self.visible
@@ -97,26 +115,35 @@ class Trace:
     def mask(self, cells: Size | None = None) -> NDArray[np.float32]:
         """(rows, columns): how much of each cell of the view shows the photo, 0 to 1."""
         grid = cells or self.cells
-        return self.coverage(grid) * self._uncovered(grid)
+        covered_HW = self.coverage(grid)
+        return covered_HW * self._uncovered(grid) if len(self.region) else covered_HW
 
     def coverage(self, cells: Size | None = None) -> NDArray[np.float32]:
         """(rows, columns): how much of each cell of the view the photo lies on, covered or not, 0 to 1."""
         grid = cells or self.cells
         if len(self.region) == 0:
             return np.zeros((grid[1], grid[0]), np.float32)
-        return _mean(_filled(grid, self.region_in_view @ self._to_fine(grid)[:2, :2]), grid)
+        return _covered(grid, self.region_in_view * self._cells_per_px(grid))
 
     def _uncovered(self, grid: Size) -> NDArray[np.float32]:
-        """What shines through of each cell."""
-        fine_HW = np.full((_FINE * grid[1], _FINE * grid[0]), 255, np.uint8)
+        """What shines through of each cell, as if covers that share a cell lay there independently."""
+        shows_HW = np.full((grid[1], grid[0]), self.clear, np.float32)
+        per_px_2 = self._cells_per_px(grid)
+        low, high = self.region_in_view.min(0), self.region_in_view.max(0)
         for cover in self.covers:
-            hidden_HW = _hidden(grid, cover, self._to_fine(grid) @ cover.to_view)
-            shows_HW = cv2.convertScaleAbs(hidden_HW, None, -cover.opacity, 255)
-            cv2.multiply(fine_HW, shows_HW, fine_HW, 1 / 255)
-        return _mean(fine_HW, grid) * np.float32(self.clear)
+            polygon = cover.shape if isinstance(cover.shape, np.ndarray) else _UNIT
+            corner_C2 = moved(cover.to_view, polygon)
+            if (corner_C2 >= high).all(0).any() or (corner_C2 <= low).all(0).any():
+                continue  # letters on a bar beside the photo, as screenshots have them
+            if isinstance(cover.shape, np.ndarray):
+                hidden_HW = _covered(grid, corner_C2 * per_px_2)
+            else:
+                hidden_HW = _inked(grid, drawn(cover.shape)[:, :, 3], scaling(*per_px_2) @ cover.to_view)
+            shows_HW *= 1 - np.float32(cover.opacity) * hidden_HW
+        return shows_HW
 
-    def _to_fine(self, grid: Size) -> Matrix:
-        return scaling(_FINE * grid[0] / self.view_size[0], _FINE * grid[1] / self.view_size[1])
+    def _cells_per_px(self, grid: Size) -> NDArray[np.float64]:
+        return np.array([grid[0] / self.view_size[0], grid[1] / self.view_size[1]])
 
     def _photo_area_per_cell(self, grid: Size) -> NDArray[np.float64] | float:
         """The photo's pixels per pixel of the view at each cell's middle, but for a common factor."""
@@ -133,34 +160,29 @@ class Trace:
         return area([(x, y) for x, y in self.region.tolist()])
 
 
-def _mean(fine_HW: NDArray[np.uint8], grid: Size) -> NDArray[np.float32]:
-    mean_HW = cv2.resize(fine_HW.astype(np.float32), grid, interpolation=cv2.INTER_AREA)
-    return np.asarray(mean_HW.reshape(grid[1], grid[0]) * np.float32(1 / 255))
-
-
-def _filled(grid: Size, corner_C2: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """255 in a convex polygon: boxes exactly, others to within half a point at the outline."""
-    size = np.array([_FINE * grid[0], _FINE * grid[1]])
+def _covered(grid: Size, corner_C2: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Share of each cell inside a convex polygon: of boxes exactly, of others from a finer drawing."""
     low, high = corner_C2.min(0), corner_C2.max(0)
-    if len(corner_C2) == 4 and ((abs(corner_C2 - low) < _SAME) | (abs(corner_C2 - high) < _SAME)).all():
-        low, high = np.clip(low, 0, size), np.clip(high, 0, size)
+    if len(corner_C2) == 4 and ((corner_C2 - low < _SAME) | (high - corner_C2 < _SAME)).all():
         x_W, y_H = (
-            np.clip(np.minimum(high[axis], at + 1) - np.maximum(low[axis], at), 0, 1)
-            for axis, at in ((0, np.arange(size[0])), (1, np.arange(size[1])))
+            np.diff(np.clip(np.arange(edge + 1.0), low[axis], high[axis])) for axis, edge in enumerate(grid)
         )
-        return np.rint(np.outer(y_H, 255 * x_W)).astype(np.uint8)
-    fine_HW = np.zeros(size[::-1], np.uint8)
-    fixed = np.rint(np.clip(corner_C2 - 0.5, -30_000, 30_000) * (1 << _FRACTION_BITS)).astype(np.int32)
+        return np.asarray(y_H[:, None] * x_W, np.float32)
+    fine_HW = np.zeros((_FINE * grid[1], _FINE * grid[0]), np.uint8)
+    at_most = np.clip(_FINE * corner_C2 - 0.5, -30_000, 30_000)
+    fixed = np.rint(at_most * (1 << _FRACTION_BITS)).astype(np.int32)
     cv2.fillPoly(fine_HW, [fixed], (255,), shift=_FRACTION_BITS)
     # OpenCV fills what the outline touches, half a point too much on every side
     cv2.polylines(fine_HW, [fixed], True, (128,), shift=_FRACTION_BITS)
-    return fine_HW
+    return _mean(fine_HW, grid)
 
 
-def _hidden(grid: Size, cover: Cover, to_fine: Matrix) -> NDArray[np.uint8]:
-    """How much of each point is under the cover, its opacity apart."""
-    if isinstance(cover.shape, np.ndarray):
-        return _filled(grid, moved(to_fine, cover.shape))
-    alpha = drawn(cover.shape)[:, :, 3]
-    to_fine = to_fine @ scaling(1 / alpha.shape[1], 1 / alpha.shape[0])
-    return warped(alpha, to_fine, (_FINE * grid[0], _FINE * grid[1]), (0,))
+def _inked(grid: Size, alpha_HW: NDArray[np.uint8], to_grid: Matrix) -> NDArray[np.float32]:
+    """Mean alpha of each cell under a patch."""
+    matrix = scaling(_FINE, _FINE) @ to_grid @ scaling(1 / alpha_HW.shape[1], 1 / alpha_HW.shape[0])
+    return _mean(warped(alpha_HW, matrix, (_FINE * grid[0], _FINE * grid[1]), (0,)), grid)
+
+
+def _mean(fine_HW: NDArray[np.uint8], grid: Size) -> NDArray[np.float32]:
+    mean_HW = np.asarray(cv2.resize(fine_HW, grid, interpolation=cv2.INTER_AREA))
+    return np.asarray(mean_HW.reshape(grid[1], grid[0]) * np.float32(1 / 255), np.float32)
