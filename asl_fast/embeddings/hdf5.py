@@ -33,7 +33,7 @@ from asl_fast.records import Embeddings
 
 SIDES = {"queries": "query", "refs": "reference"}
 # What h5py says to a file whose parts don't fit together.
-_DAMAGED = (KeyError, NotImplementedError, OverflowError, RuntimeError, TypeError, ValueError)
+_DAMAGED = (IndexError, KeyError, NotImplementedError, OverflowError, RuntimeError, TypeError, ValueError)
 _CHUNK_BYTES = 1 << 18
 _SPARSE_BYTES = 1 << 20
 

@@ -184,4 +184,4 @@ def _moved(progress: Progress | None, done: int, share: int, in_all: int) -> Pro
     """Progress of one part as that of all."""
     if progress is None:
         return None
-    return lambda now, _: progress(done + min(now, share), in_all)
+    return lambda now, total: progress(done + (share * now // total if total else share), in_all)

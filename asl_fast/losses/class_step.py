@@ -9,6 +9,7 @@ A step with sampled negatives moves the sampled rows and their moments only, wei
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from asl_fast.kernels.cosface_ratio.class_softmax import class_softmax, shard_ba
 from asl_fast.kernels.cosface_ratio.shard import Shard, inverse_norms
 
 
-class ClassStep(nn.Module):
+class ClassStep(nn.Module, ABC):
     """What both share: moments as buffers, so that a state dict holds them; `lr` may be set any time."""
 
     num_steps: Tensor
@@ -43,9 +44,9 @@ class ClassStep(nn.Module):
     def moments(self) -> list[Tensor]:
         return [self.get_buffer(name) for name in self._moments]
 
+    @abstractmethod
     def step_rows(self, weight_cD: Tensor, gradient_cD: Tensor, moments: list[Tensor], number: int) -> None:
         """Step some rows in place, in step `number` from 1 on; all tensors are of one type."""
-        raise NotImplementedError
 
 
 class ClassSgd(ClassStep):

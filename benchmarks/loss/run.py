@@ -13,7 +13,8 @@ from typing import Any
 from benchmarks.loss.cases import Case
 from benchmarks.loss.engines import ENGINES
 from benchmarks.loss.oracle import FLOOR, write_exact
-from benchmarks.loss.worker import PeerError, Worker
+from benchmarks.loss.worker import Worker
+from benchmarks.process import PeerError
 
 Row = dict[str, Any]
 

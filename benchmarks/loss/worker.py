@@ -1,10 +1,9 @@
-"""An engine in a process of its own: its memory is its own, and so is its end."""
+"""The loss engines' side of benchmarks/process.py."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
-import multiprocessing
 import os
 import time
 from collections.abc import Callable
@@ -19,56 +18,16 @@ from benchmarks.loss import oracle
 from benchmarks.loss.cases import Case
 from benchmarks.loss.data import Batch, batch
 from benchmarks.loss.engines import ENGINES, Loss
+from benchmarks.process import EngineProcess
 
 PATIENCE_SECONDS = 900
 
 
-class PeerError(Exception):
-    """The engine could not do it; the text says why, in one line."""
-
-
-class Worker:
+class Worker(EngineProcess):
     """A process that answers `seconds`, `extra_bytes` and `errors` of an engine. PeerError if it can't."""
 
     def __init__(self, name: str, case: Case, folder: Path) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._connection, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(other, name, case, folder), daemon=True)
-        self._process.start()
-        other.close()
-        try:
-            self._reply()
-        except PeerError:
-            self.close()
-            raise
-
-    def ask(self, what: str) -> Any:
-        try:
-            self._connection.send(what)
-        except OSError:
-            raise PeerError(self._death()) from None
-        return self._reply()
-
-    def close(self) -> None:
-        self._connection.close()
-        self._process.terminate()
-        self._process.join()
-
-    def _reply(self) -> Any:
-        try:
-            if not self._connection.poll(PATIENCE_SECONDS):
-                self._process.kill()
-                raise PeerError(f"no answer within {PATIENCE_SECONDS} s")
-            good, value = self._connection.recv()
-        except (EOFError, OSError):
-            raise PeerError(self._death()) from None
-        if not good:
-            raise PeerError(value)
-        return value
-
-    def _death(self) -> str:
-        self._process.join(5)
-        return f"its process ended with status {self._process.exitcode}"
+        super().__init__(_serve, (name, case, folder), patience_s=PATIENCE_SECONDS)
 
 
 def _serve(connection: Connection, name: str, case: Case, folder: Path) -> None:

@@ -10,6 +10,7 @@ share below 1, which flatters their time.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -163,7 +164,7 @@ class Faiss:
         return self._faiss.SearchParameters(sel=selector)
 
 
-class Peer:
+class Peer(ABC):
     """A peer with one way, "search", and nothing to make ready."""
 
     told: dict[str, Any]
@@ -175,8 +176,8 @@ class Peer:
         assert way == "search"
         return self.search()
 
-    def search(self) -> Rows:
-        raise NotImplementedError
+    @abstractmethod
+    def search(self) -> Rows: ...
 
 
 class Blocks(Peer):
@@ -214,9 +215,9 @@ class Blocks(Peer):
         position_QK[self._queries] = np.where(np.isfinite(best_QK), found_QK, -1)
         return rows.filtered(position_QK)
 
+    @abstractmethod
     def scores(self, query_M: NDArray[np.int64], block: int) -> NDArray[Any]:
         """score_MB of these queries against a block of the sorted references, in fresh memory."""
-        raise NotImplementedError
 
 
 class NumPy(Blocks):

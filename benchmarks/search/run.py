@@ -9,12 +9,13 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
+from benchmarks.process import PeerError
 from benchmarks.search.cases import Case
 from benchmarks.search.data import Data, Work
 from benchmarks.search.engines import engine_named
 from benchmarks.search.int8_peak import int8_peak
 from benchmarks.search.oracle import Exact, exact_answer
-from benchmarks.search.worker import PeerError, Worker
+from benchmarks.search.worker import Worker
 
 Row = dict[str, Any]
 

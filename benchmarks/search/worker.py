@@ -1,9 +1,8 @@
-"""An engine in a process of its own: its memory is its own, and its end ends nothing else."""
+"""The search engines' side of benchmarks/process.py."""
 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import time
 from multiprocessing.connection import Connection
@@ -12,77 +11,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.process import EngineProcess
 from benchmarks.search.data import Work
 from benchmarks.search.engines import environment, make
 
 PATIENCE_SECONDS = 300
 
 
-class PeerError(Exception):
-    """The engine could not do it; the text says why, in one line."""
-
-
-class Worker:
-    """A running engine of `family`, prepared for `work`. PeerError if it can't be."""
+class Worker(EngineProcess):
+    """A running engine of `family`, prepared for `work` in prepare_s. PeerError if it can't be."""
 
     def __init__(self, family: str, work: Work) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._connection, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(other, family, work), daemon=True)
-        before = dict(os.environ)
-        os.environ.update(environment(family, work.num_threads))
-        try:
-            self._process.start()
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
-        other.close()
-        try:
-            self.prepare_s: float = self._reply()
-        except PeerError:
-            self.close()
-            raise
+        variables = environment(family, work.num_threads)
+        super().__init__(_serve, (family, work), patience_s=PATIENCE_SECONDS, environment=variables)
+        self.prepare_s: float = self.ready
 
     def seconds(self, way: str) -> float:
         """Run it once."""
-        return float(self._ask("run", way))
+        return float(self.ask(("run", way)))
 
     def answer(self, way: str) -> NDArray[np.int64]:
         """What the last run of this way found."""
-        found: NDArray[np.int64] = self._ask("answer", way)
+        found: NDArray[np.int64] = self.ask(("answer", way))
         return found
 
     def told(self) -> dict[str, Any]:
         """What the engine has to say, and the most memory its process has had."""
-        return dict(self._ask("told", ""))
-
-    def close(self) -> None:
-        self._connection.close()
-        self._process.terminate()
-        self._process.join()
-
-    def _ask(self, what: str, way: str) -> Any:
-        try:
-            self._connection.send((what, way))
-        except OSError:
-            raise PeerError(self._death()) from None
-        return self._reply()
-
-    def _reply(self) -> Any:
-        try:
-            if not self._connection.poll(PATIENCE_SECONDS):
-                self._process.kill()
-                raise PeerError(f"no answer within {PATIENCE_SECONDS} s")
-            good, value = self._connection.recv()
-        except (EOFError, OSError):
-            raise PeerError(self._death()) from None
-        if not good:
-            raise PeerError(value)
-        return value
-
-    def _death(self) -> str:
-        self._process.join(5)
-        return f"its process ended with status {self._process.exitcode}"
+        return dict(self.ask(("told", "")))
 
 
 def _serve(connection: Connection, family: str, work: Work) -> None:

@@ -18,6 +18,8 @@ namespace {
 // costs a walk over the page tables of the whole map.
 constexpr std::int64_t kKeptBytes = 32 << 20;
 constexpr std::int64_t kKeptPart = 32;
+// A smaller range isn't worth asking the system what it is: that takes a millisecond in a process of many maps.
+constexpr std::int64_t kLeastBytes = 4 << 20;
 
 #if defined(__linux__)
 
@@ -67,7 +69,7 @@ std::int64_t resident_bytes(int statm) {
 MappedPages::MappedPages(const void* begin, std::int64_t num_bytes)
     : begin_(static_cast<const char*>(begin)), num_bytes_(0) {
     const std::uintptr_t first = reinterpret_cast<std::uintptr_t>(begin);
-    if (num_bytes > 0 && shows_a_file(first, first + static_cast<std::uintptr_t>(num_bytes))) num_bytes_ = num_bytes;
+    if (num_bytes >= kLeastBytes && shows_a_file(first, first + static_cast<std::uintptr_t>(num_bytes))) num_bytes_ = num_bytes;
     if (is_file()) statm_ = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 }
 

@@ -7,8 +7,8 @@
 
 namespace asl {
 
-// Does nothing unless all of the range lies in maps of files that are shared and can't be written: only
-// there is handing pages back sure to lose nothing.
+// Does nothing unless the range is of some megabytes and all of it lies in maps of files that are shared and
+// can't be written: only there is handing pages back sure to lose nothing.
 class MappedPages {
    public:
     MappedPages(const void* begin, std::int64_t num_bytes);

@@ -101,10 +101,12 @@ void CpuScan::run(const Range& ref_panel, Progress& progress) {
     // A copy's norm is near its original's, and the range of references ends where the norms meet: from there the best
     // pairs come first and the floors rise soonest.
     const bool backwards = wanted_.direction == Direction::copy;
+    const std::int64_t first = backwards ? ref_panel.end - 1 : ref_panel.begin, stride = backwards ? -1 : 1;
     for (std::int64_t step = 0; step < ref_panel.size() && !progress.stop; ++step) {
         if (step % kPanelsBetweenExchanges == 0) exchange_floors();
-        const std::int64_t r = backwards ? ref_panel.end - 1 - step : ref_panel.begin + step;
-        const std::int64_t num_pairs = score_panel(r, {r * num_refs, (r + 1) * num_refs});
+        const std::int64_t r = first + step * stride;
+        const bool last = step + 1 == ref_panel.size();
+        const std::int64_t num_pairs = score_panel(r, {r * num_refs, (r + 1) * num_refs}, last ? r : r + stride);
         num_screened_ += num_pairs;
         progress.done += num_pairs;
     }
@@ -164,10 +166,13 @@ void CpuScan::exchange_floor(std::int64_t local, const Bar& bar) {
     reach_[at(local)] = bound_[at(local)].reach(list.floor());
 }
 
-// All query panels against one panel of references, a chunk of dimensions at a time. Returns the number
-// of pairs.
-std::int64_t CpuScan::score_panel(std::int64_t ref_panel, const Range& tile) {
+// All query panels against one panel of references, a chunk of dimensions at a time, while the next panel is
+// brought to the cache bit by bit. Returns the number of pairs.
+std::int64_t CpuScan::score_panel(std::int64_t ref_panel, const Range& tile, std::int64_t next_panel) {
     const std::int64_t num_dims = refs_.padded_dims;
+    const std::int64_t next_bytes = refs_.screen.num_refs * num_dims;
+    const std::int64_t share = next_bytes / static_cast<std::int64_t>(block_.panel.size());
+    const std::int8_t* ahead = refs_.panel(next_panel, 0).code;
     std::int64_t num_pairs = 0;
     for (std::int64_t first = 0; first < num_dims; first += chunk_dims_) {
         const std::int64_t length = std::min(chunk_dims_, num_dims - first);
@@ -177,6 +182,10 @@ std::int64_t CpuScan::score_panel(std::int64_t ref_panel, const Range& tile) {
         for (std::size_t p = 0; p < block_.panel.size(); ++p) {
             const QueryPanel& panel = block_.panel[p];
             if (tile.end <= panel.any.begin || tile.begin >= panel.any.end) continue;
+            if (last) {
+                for (std::int64_t b = 0; b < share; b += 64) __builtin_prefetch(ahead + b, 0, 2);
+                ahead += share;
+            }
             const std::int8_t* const queries = packed_panel(p) + first * refs_.screen.panel_rows(panel.num_queries);
             const Reach* const reach = &reach_[at(panel.first - block_.first())];
             std::int32_t* const sum = chunk == Chunk::only ? nullptr : sums(p);

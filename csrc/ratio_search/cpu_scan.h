@@ -28,7 +28,7 @@ class CpuScan {
     std::vector<std::vector<Pair>> take();
 
    private:
-    std::int64_t score_panel(std::int64_t ref_panel, const Range& tile);
+    std::int64_t score_panel(std::int64_t ref_panel, const Range& tile, std::int64_t next_panel);
     void collect(const QueryPanel& panel, const RefPanel& refs, const Range& tile);
     void pack_panel(std::size_t p);
 

@@ -5,7 +5,7 @@
 namespace asl::ratio_search {
 namespace {
 
-constexpr std::int64_t kTasksPerThread = 4;  // evens out the staircase between threads
+constexpr std::int64_t kTasksPerThread = 2;  // evens out the staircase between threads
 constexpr std::int64_t kMinPanels = 4;       // query panels of a block: references are read once per block
 constexpr std::int64_t kMinStretch = 64;     // reference panels of a task: fewer aren't worth its start
 

@@ -71,7 +71,7 @@ def class_softmax_backward(
     weight_gradient_CD = torch.empty_like(weight_CD) if need_weight else weight_CD.new_empty(0)
     feature_gradient_ND = shard_backward(
         shard,
-        other_N,
+        torch.where(other_N == -torch.inf, torch.inf, other_N),  # no other class: every share is 0
         other_gradient_N,
         target_gradient_N,
         norm_gradient_N,
@@ -126,7 +126,7 @@ def shard_backward(
     slope_N = margin_slope(cosine_N, margin_kind, margin)
     gradient_ND = path.backward(
         shard,
-        other_N,
+        torch.where(other_N == -torch.inf, torch.inf, other_N),  # no other class: every share is 0
         shard.scale * other_gradient_N,
         shard.scale * target_gradient_N * slope_N,
         None if norm_gradient_C is None else norm_gradient_C * shard.inverse_C,

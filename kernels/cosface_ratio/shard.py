@@ -63,7 +63,7 @@ class Path(Protocol):
         need_feature: bool,
     ) -> Tensor | None:
         """Gradients, given d loss / d cosine: q = pull_N * exp(logit - other_N), at the target target_pull_N.
-        other_N: log sum of exp(logit) over the classes but the target, -inf if there are none.
+        other_N: log sum of exp(logit) over the classes but the target, +inf if there are none.
 
         With r = q * inverse_N * inverse_C:
         returns sum_c r w_c, (N, D) in the accumulation type (None unless need_feature), and hands to the sink

@@ -18,6 +18,7 @@ def batch(num_rows, num_classes, num_dims, dtype=torch.float32, seed=0):
     generator = torch.Generator().manual_seed(seed)
     weight = torch.randn(num_classes, num_dims, generator=generator)
     label = torch.randint(-1, num_classes, (num_rows,), generator=generator)
+    label[-1] = num_classes - 1  # at least one label, and the last class has a row
     noise = torch.randn(num_rows, num_dims, generator=generator)
     feature = 3 * noise + 2 * weight[label] * (label >= 0)[:, None]
     pairs = torch.randint(-1, num_rows, (2 * num_rows, 2), generator=generator)

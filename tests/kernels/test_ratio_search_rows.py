@@ -151,8 +151,8 @@ print(prepared - before, peak_and_now()[0] - before)
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_a_mapped_file_does_not_fill_memory(tmp_path: Path) -> None:
-    """1.3 x (codes + norms) and what a search holds, far below the 154 MB of the file."""
-    num_rows, num_dims = 150_000, 256
+    """1.3 x (codes + norms) and what a search holds, far below the 307 MB of the file."""
+    num_rows, num_dims = 300_000, 256
     rows = np.lib.format.open_memmap(tmp_path / "r.npy", "w+", np.float32, (num_rows, num_dims))
     rng = np.random.default_rng(5)
     for start in range(0, num_rows, 10_000):
@@ -167,6 +167,5 @@ def test_a_mapped_file_does_not_fill_memory(tmp_path: Path) -> None:
     prepared, searched = map(int, done.stdout.split())
     least = num_rows * (num_dims + 8)
     assert prepared < 1.3 * least + 10e6
-    assert (
-        searched < 1.3 * least + 80e6
-    )  # the file's pages that searching leaves in place: at most 32 MB a go
+    # The file's pages that searching leaves in place: 32 MB, and as many as came before the next look at it.
+    assert searched < 1.3 * least + 140e6

@@ -100,7 +100,7 @@ def test_counts_tell_what_was_screened_passed_and_scored(path: str) -> None:
     rng = np.random.default_rng(2)
     row_ND = rng.standard_normal((5000, 64)).astype(np.float32)
     counts: dict[str, int] = {}
-    refs = PreparedRefs(row_ND, num_threads=2, _instructions=path)
+    refs = PreparedRefs(row_ND, num_threads=1, _instructions=path)
     refs.search(row_ND[:20], k=5, tau=np.inf, _counts=counts)
     assert 20 * 5000 <= counts["screened"] < 20 * 5100  # whole tiles
     assert 20 * 5 <= counts["scored"] <= counts["passed"] < counts["screened"] / 10

@@ -1,4 +1,8 @@
-"""Processes that form a group and do what they are told, one call on all of them at a time."""
+"""Processes that form a group and do what they are told, one call on all of them at a time.
+
+Calls and answers go through the test's own pipes as plain pickles: `Connection.send` would put tensors into
+shared memory, which ends with the rank that made it.
+"""
 
 import importlib
 import multiprocessing
