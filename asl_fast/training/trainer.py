@@ -45,7 +45,7 @@ class Trainer:
             pixels_BCHW = batch.pixels_BCHW.contiguous(memory_format=torch.channels_last)
             row_BD = self.descriptor(pixels_BCHW).float()
         self._check_finite({"longest row": row_BD.detach().norm(dim=1).max().item()})
-        parts = self.loss(row_BD, batch.label_B, batch.nest_B, batch.area_B, batch.visible_B)
+        parts = self.loss(row_BD, batch.label_B, batch.over_P2, batch.even_E2)
         self.optimizer.zero_grad(set_to_none=True)
         parts.total.backward()
         limit = self.settings.clip_norm or math.inf
@@ -54,6 +54,7 @@ class Trainer:
             "loss/total": parts.total.item(),
             "loss/metric": parts.metric.item(),
             "loss/ratio": parts.ratio.item(),
+            "loss/gap": parts.gap.item(),
             "gradient_norm": gradient_norm.item(),
             "lr": float(self.optimizer.param_groups[0]["lr"]),
         }
