@@ -37,7 +37,8 @@ def test_only_jpegs_that_any_decoder_takes_alike_are_plain():
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     swapped = srgb.replace(b"rXYZ", b"tmpX").replace(b"gXYZ", b"rXYZ").replace(b"tmpX", b"gXYZ")
-    swapped = swapped.replace(b"sRGB", b"swap").replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be"))
+    for name in ("ascii", "utf-16-be"):
+        swapped = swapped.replace("sRGB".encode(name), "swap".encode(name))
     assert read_header(encoded("JPEG")).is_plain_jpeg
     assert read_header(encoded("JPEG", PICTURE.convert("L"))).is_plain_jpeg
     assert read_header(encoded("JPEG", icc_profile=srgb)).is_plain_jpeg
