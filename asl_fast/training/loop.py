@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,26 +14,28 @@ from typing import Any, NamedTuple
 import torch
 from tqdm import tqdm
 
-from asl_fast.errors import InputError
-from asl_fast.files import replacing
+from asl_fast.files import write_json
 from asl_fast.images import Failure, ImageFile, Resize
 from asl_fast.models import DescriptorConfig, load_descriptor, save_descriptor
 from asl_fast.training.checkpoint import load_checkpoint, save_checkpoint
 from asl_fast.training.evaluation import FoldReport, FoldSet, evaluate_fold, make_fold_set
-from asl_fast.training.fold import groups_of, hold_back, hold_back_others
 from asl_fast.training.log import RunLog
 from asl_fast.training.pair_ratios import PairReport, measure_pairs
 from asl_fast.training.pairs import FilePair, number_pairs
-from asl_fast.training.photo_set import Pair, PhotoSet, subset
+from asl_fast.training.photo_set import Pair
 from asl_fast.training.photos import Photos, read_photos
+from asl_fast.training.same_run import check_same_run, run_identity
 from asl_fast.training.settings import TrainSettings
+from asl_fast.training.split import split_photos
 from asl_fast.training.start import new_loss, start_classes, start_descriptor
 from asl_fast.training.trainer import Trainer
 from asl_fast.training.views import Views
 from asl_fast.views import CpuExecutor, FilePhotos, PhotoSource, ViewExecutor
 
 _PHOTO_EDGES = 2  # photos are kept at this many times the views' edge: a crop of a quarter is then sharp
-INPUTS: dict[str, Callable[[PhotoSource], ViewExecutor]] = {"cpu": CpuExecutor}
+INPUTS: dict[str, Callable[[PhotoSource, int], ViewExecutor]] = {
+    "cpu": lambda source, num_workers: CpuExecutor(source, num_workers=num_workers)
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,18 +58,6 @@ class Outcome:
     pairs_before: PairReport | None = None
     pairs_after: PairReport | None = None
     waited_share: float = 0.0
-
-
-class _Split(NamedTuple):
-    """Numbers in `photos`. measured: pairs to report on.  held_pairs: whether those are held back."""
-
-    photos: Photos
-    trained: list[int]
-    train_set: PhotoSet
-    held: list[int]
-    measured: list[Pair]
-    held_pairs: bool
-    num_pairs_apart: int
 
 
 class _Measuring(NamedTuple):
@@ -102,6 +91,7 @@ def train(
     views_from: str = "cpu",
     device: str = "cpu",
     num_threads: int = 1,
+    num_workers: int = 1,
     progress: bool = True,
 ) -> Outcome:
     """Train on `files`; leave model/, checkpoint/, metrics.jsonl, tensorboard/ and evaluation.json in `out`.
@@ -109,16 +99,17 @@ def train(
     Goes on from the checkpoint in `out` if there is one; the same command killed at any step and run again
     ends with the same weights. folder: where the images lie, for its manifest.csv.  pairs: hard negatives,
     of photos in `files` or not.  views_from: a key of INPUTS.
+    num_workers: processes that make views, 0 = this one makes them, between its steps.
     """
     start = load_descriptor(settings.start, device)
     config = dataclasses.replace(start.config, edge_px=settings.edge_px or start.config.edge_px)
-    _check_same_run(out, _identity(files, pairs, settings, seed, views_from, start.fingerprint))
+    check_same_run(out, run_identity(files, pairs, settings, seed, views_from, start.fingerprint))
     on = torch.device(device)
     listed, numbered = number_pairs(files, pairs)
     photos, failures = read_photos(
         listed, _PHOTO_EDGES * config.edge_px, num_threads=num_threads, progress=progress
     )
-    split = _split(photos, listed, len(files), numbered, folder, settings, seed)
+    split = split_photos(photos, listed, len(files), numbered, folder, settings.held_back_share, seed)
     resize = Resize(edge_px=config.edge_px, mode=config.resize_mode)
     view_resize = Resize(edge_px=settings.view_edge_px or config.edge_px, mode=config.resize_mode)
     views = Views(split.train_set, view_resize, settings, seed)
@@ -129,18 +120,19 @@ def train(
     trainer = _trainer(start.module, config, photos.subset(split.trained), views, view_resize, seed, on, out)
     first_step = trainer.step
     source = FilePhotos([photos.files[number] for number in split.trained])
-    with closing(INPUTS[views_from](source)) as executor:
+    with closing(INPUTS[views_from](source, num_workers)) as executor:
         waited_share = _run_steps(trainer, views, executor, measuring, out, failures, progress)
     after, pairs_after = measuring.report(trainer.ema, resize)
-    note = f"trained by asl_fast on {len(split.trained)} photos, {settings.num_steps} steps from {settings.start}"
+    num_trained = len(split.trained)
+    note = f"trained by asl_fast on {num_trained} photos, {settings.num_steps} steps from {settings.start}"
     save_descriptor(out / "model", trainer.ema, dataclasses.replace(config, note=note))
-    _write_json(
+    write_json(
         out / "evaluation.json", _told("before", before, pairs_before) | _told("after", after, pairs_after)
     )
     return Outcome(
         before=before,
         after=after,
-        num_trained=len(split.trained),
+        num_trained=num_trained,
         num_held_back=len(split.held),
         failures=failures,
         first_step=first_step,
@@ -149,51 +141,6 @@ def train(
         pairs_before=pairs_before,
         pairs_after=pairs_after,
         waited_share=waited_share,
-    )
-
-
-def _split(
-    photos: Photos,
-    listed: Sequence[ImageFile],
-    num_files: int,
-    numbered: Sequence[Pair],
-    folder: Path,
-    settings: TrainSettings,
-    seed: int,
-) -> _Split:
-    """photos: those of `listed` that can be decoded; the first num_files of `listed` come on their own.
-
-    The fold of photos on their own is the same with pairs and without. No held-back photo is trained on: a
-    pair with one photo on each side is left out.
-    """
-    number_of = {file: number for number, file in enumerate(photos.files)}
-    good = [number_of.get(file, -1) for file in listed]
-    everything = PhotoSet(
-        size_N=[photos.size(number) for number in range(len(photos))],
-        group_N=groups_of(photos.files, folder),
-        num_single=sum(number >= 0 for number in good[:num_files]),
-        pairs=[
-            Pair(good[pair.a], good[pair.b], pair.order)
-            for pair in numbered
-            if min(good[pair.a], good[pair.b]) >= 0
-        ],
-    )
-    singles = everything.group_N[: everything.num_single]
-    trained, held = hold_back(singles, settings.held_back_share, seed)
-    held_others = hold_back_others(everything, held, settings.held_back_share, seed)
-    trained += sorted(set(range(everything.num_single, len(everything))) - set(held_others))
-    train_set = subset(everything, trained)
-    held_set = set(held) | set(held_others)
-    held_pairs = [pair for pair in everything.pairs if {pair.a, pair.b} <= held_set]
-    trained_pairs = [Pair(trained[pair.a], trained[pair.b], pair.order) for pair in train_set.pairs]
-    return _Split(
-        photos=photos,
-        trained=trained,
-        train_set=train_set,
-        held=held,
-        measured=held_pairs or trained_pairs,
-        held_pairs=bool(held_pairs),
-        num_pairs_apart=len(everything.pairs) - len(held_pairs) - len(trained_pairs),
     )
 
 
@@ -285,63 +232,5 @@ def _report_before(
         return FoldReport(**told["before"]), PairReport(**pairs) if pairs else None
     resize = Resize(edge_px=config.edge_px, mode=config.resize_mode)
     fold, report = measuring.report(module, resize)
-    _write_json(path, _told("before", fold, report))
+    write_json(path, _told("before", fold, report))
     return fold, report
-
-
-def _identity(
-    files: Sequence[ImageFile],
-    pairs: Sequence[FilePair],
-    settings: TrainSettings,
-    seed: int,
-    views_from: str,
-    fingerprint: str,
-) -> dict[str, Any]:
-    """What must be equal for a run to be the same run, in JSON's own types."""
-    identity = settings.to_dict() | {
-        "seed": seed,
-        "views_from": views_from,
-        "start_fingerprint": fingerprint,
-        "num_images": len(files),
-        "images_sha256": _digest(file.id for file in files),
-        "num_pairs": len(pairs),
-        "pairs_sha256": _digest(f"{pair.a.id}\t{pair.b.id}\t{pair.order}" for pair in pairs),
-    }
-    return dict(json.loads(json.dumps(identity)))
-
-
-def _digest(lines: Iterable[str]) -> str:
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _defaults() -> dict[str, Any]:
-    """What an earlier version, which had no such setting, did."""
-    told = TrainSettings(num_steps=1).to_dict() | {"views_from": "cpu", "num_pairs": 0}
-    return dict(json.loads(json.dumps(told | {"pairs_sha256": _digest(())})))
-
-
-def _check_same_run(out: Path, identity: dict[str, Any]) -> None:
-    """Write config.json, or InputError if the one that is there tells of another run."""
-    path = out / "config.json"
-    if path.exists():
-        known = _flat(_defaults()) | _flat(json.loads(path.read_text(encoding="utf-8")))
-        for name, value in _flat(identity).items():
-            if known.get(name) != value:
-                raise InputError(
-                    f"--out {out} holds a run with {name} = {known.get(name)}, this one has {value}; "
-                    "give the same options to go on with it, or another --out"
-                )
-    _write_json(path, identity)
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings of settings by names such as loss.scale."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return flat
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -22,9 +22,9 @@ MOST_MEASURED = 256
 
 @dataclass(frozen=True, kw_only=True)
 class PairReport:
-    """ratio: mean of |L| / |F| over the pairs, L the photo that is no copy of the other; reverse: of |F| / |L|.
+    """ratio: mean of |L| / |F| over the pairs, L being no copy of F.  reverse: mean of |F| / |L|.
 
-    Of a pair without direction L is b. gap: mean of |log ratio|.  above: share of pairs with |L| > |F|.
+    Of a pair without direction L is b.  gap: mean of |log ratio|.  above: share of pairs with |L| > |F|.
     held_back: whether these are pairs that were not trained on.
     """
 

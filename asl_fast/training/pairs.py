@@ -23,7 +23,7 @@ _BASIC = re.compile(r"T\d")  # a photo of the basic training set, T######.jpg
 
 @dataclass(frozen=True)
 class FilePair:
-    """order: 1 = a is no copy of b, so a's norm should be the larger; -1 = the other way; 0 = neither is a copy.
+    """order: 1 = a is no copy of b, so a's norm should be the larger; -1 = the other way; 0 = neither is one.
 
     place: where the pair was read, for messages.
     """
@@ -87,15 +87,16 @@ def _in_table(path: str, who: str) -> Iterator[FilePair]:
         if len(cells) <= max(column_of["a"], column_of["b"]):
             raise InputError(f"{place}: has {len(cells)} cells, fewer than the header; name two files")
         cell = {name: cells[at].strip() if at < len(cells) else "" for name, at in column_of.items()}
-        if cell.get("label", "") not in ("", "not_copy"):
+        label = cell.get("label", "")
+        if label not in ("", "not_copy"):
             raise InputError(
-                f"{place}: label must be not_copy or empty, got {printable(cell['label'])!r}; "
+                f"{place}: label must be not_copy or empty, got '{printable(label)}'; "
                 "a copy is no hard negative"
             )
         direction = cell.get("direction", "")
         if direction not in _DIRECTIONS:
             raise InputError(
-                f"{place}: direction must be a_over_b, b_over_a, none or empty, got {printable(direction)!r}"
+                f"{place}: direction must be a_over_b, b_over_a, none or empty, got '{printable(direction)}'"
             )
         a, b = (_file(folder, cell[name], place) for name in ("a", "b"))
         yield _pair(a, b, _DIRECTIONS[direction], place)
@@ -103,12 +104,15 @@ def _in_table(path: str, who: str) -> Iterator[FilePair]:
 
 def _columns(header: list[str], place: str) -> dict[str, int]:
     names = [cell.strip().lower() for cell in header]
-    column_of = {name: names.index(name) for name in ("direction", "label") if name in names}
+    column_of: dict[str, int] = {}
+    for name in ("direction", "label"):
+        if name in names:
+            column_of[name] = names.index(name)
     for long, short in _COLUMNS:
         if long not in names and short not in names:
             raise InputError(
                 f"{place}: the header must name file_a and file_b (or a and b), "
-                f"got {printable(','.join(header))!r}"
+                f"got '{printable(','.join(header))}'"
             )
         column_of[short] = names.index(long if long in names else short)
     return column_of
@@ -140,7 +144,7 @@ def _file(folder: str, name: str, place: str) -> ImageFile:
     path = os.path.join(folder, name)
     if not name or not os.path.isfile(path):
         raise InputError(
-            f"{place}: there is no file {printable(name)!r}; paths count from {printable(folder or '.')}"
+            f"{place}: there is no file '{printable(name)}'; paths count from {printable(folder or '.')}"
         )
     return ImageFile(printable(name), path)
 

@@ -44,7 +44,7 @@ class PhotoSet:
         return joined(len(self), links, settings.most_per_class)
 
     def related(self, photo: int) -> list[int]:
-        """Rising: the photo, its group and the photos it forms a pair with; they never lie over one another."""
+        """Rising: the photo, its group and those it forms a pair with; none lies over another of them."""
         group = self._members[self.group_N[photo]]
         return sorted({photo, *group, *self._partners.get(photo, ())})
 

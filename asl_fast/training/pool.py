@@ -32,7 +32,7 @@ def _apart(edit: Edit, related: Sequence[int], num_photos: int) -> Edit:
 
 
 def _moved(share: float, related: Sequence[int], num_photos: int) -> float:
-    """The share of the pool's length at which the photo lies that is `share` of the way through the others."""
+    """Where the photo that is `share` of the way through the others lies, as a share of all."""
     number = int(share * (num_photos - len(related)))
     for photo in related:
         if number >= photo:

@@ -18,9 +18,9 @@ class PairSettings:
     """How hard-negative pairs are trained on, where there are any.
 
     per_batch: of the batch's identities, twice as many are the members of pairs.
-    classes: "one" makes both photos one class of the metric (the paper's ASL-Positive, its winner), "own" keeps
-    them apart (ASL-Negative).  most_per_class: pairs that share photos join into one class up to this many
-    photos; a pair that would pass that leaves its photos in the classes they have.
+    classes: "one" makes both photos one class of the metric (the paper's ASL-Positive, its winner), "own"
+    keeps them apart (ASL-Negative).  most_per_class: pairs that share photos join into one class up to this
+    many photos; a pair that would pass that leaves its photos in the classes they have.
     term: of pairs that have no direction, since neither photo is a copy of the other. "even" asks for equal
     norms, |log ratio|, which is what holds; "one-way" takes b to be the one that is no copy (the paper's
     latter photo); "random" draws the direction anew each time.
@@ -52,8 +52,9 @@ class TrainSettings:
     view_edge_px: of the views it learns from, 0 = edge_px. Crops show things larger than whole photos do, so
     a model answers best at a larger edge than it learned at (Touvron et al. 2019); small views are fast, too.
 
-    A batch is num_identities photos x num_views nested views; the members of pairs are among them. lr rises over the first warmup_share of the
-    steps, stays until flat_until, then falls to 0 along a cosine. class_lr: of the class weights.
+    A batch is num_identities photos x num_views nested views; the members of pairs are among them. lr rises
+    over the first warmup_share of the steps, stays until flat_until, then falls to 0 along a cosine.
+    class_lr: of the class weights.
     frozen_share: the first parameter tensors of the backbone, in its own order, that keep their values.
     frozen_statistics: batch norms, the neck's too, use their stored means (short runs see few pictures).
     clip_norm: of the gradient, 0 = off.  bf16: mixed precision, on a GPU only.

@@ -104,16 +104,13 @@ class Trainer:
     def _average(self) -> None:
         """EMA of weights and statistics; early on it follows faster, so that the start doesn't linger."""
         decay = min(self.settings.ema_decay, self.step / (self.step + 10))
+        averages = self.ema.state_dict()
         for name, value in self.descriptor.state_dict().items():
-            average = self.ema.get_buffer(name) if name in self._buffers else self.ema.get_parameter(name)
+            average = averages[name]
             if average.is_floating_point():
                 average.lerp_(value, 1 - decay)
             else:
                 average.copy_(value)
-
-    @property
-    def _buffers(self) -> set[str]:
-        return {name for name, _ in self.ema.named_buffers()}
 
     def _check_finite(self, scalars: dict[str, float]) -> None:
         bad = [f"{name} is {value}" for name, value in scalars.items() if not math.isfinite(value)]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -30,8 +29,8 @@ _WHOLE = Crop(left=0.0, top=0.0, width=1.0, height=1.0)
 class Plan(NamedTuple):
     """What is ordered for a batch. Views of one nest are nested crops of one photo, the largest first.
 
-    area_B: share of the photo inside the crop.  over_H2: nests of pairs of which the first photo is no copy of
-    the second.  even_H2: nests of pairs where neither is.
+    area_B: share of the photo inside the crop.  over_H2: nests of pairs of which the first photo is no copy
+    of the second.  even_H2: nests of pairs where neither is.
     """
 
     orders: list[ViewOrder]
@@ -59,9 +58,11 @@ class ViewBatch:
     failures: tuple[Failure, ...] = ()
 
     def to(self, device: torch.device) -> ViewBatch:
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        moved = {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
-        return dataclasses.replace(self, **moved)
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        for name, value in values.items():
+            if isinstance(value, Tensor):
+                values[name] = value.to(device)
+        return ViewBatch(**values)
 
 
 class Views:
@@ -166,12 +167,10 @@ class Views:
             failures=made.failures,
         )
 
-    def batches(self, executor: ViewExecutor, first: int, end: int) -> Iterator[ViewBatch]:
+    def batches(self, executor: ViewExecutor, first: int, end: int) -> Generator[ViewBatch, None, None]:
         """Batches of steps first .. end - 1, made by `executor` ahead of their use."""
-        maker = cast(ViewExecutor, _BatchMaker(self, executor))
-        plans = cast(Iterator[Sequence[ViewOrder]], (self.plan(step) for step in range(first, end)))
-        with closing(cast(Iterator[ViewBatch], stream(maker, plans))) as batches:
-            yield from batches
+        plans = (self.plan(step) for step in range(first, end))
+        return stream(_BatchMaker(self, executor), plans)
 
     def _order(
         self,
@@ -218,7 +217,7 @@ class Views:
 
 
 class _BatchMaker:
-    """Makes the batches of plans as an executor makes the views of orders."""
+    """Makes the batches of plans as an executor makes the views of orders, and in the same threads."""
 
     def __init__(self, views: Views, executor: ViewExecutor) -> None:
         self._views = views
