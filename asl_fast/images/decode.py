@@ -121,6 +121,17 @@ def decode(data: bytes, *, edge_px_hint: int | None = None, max_pixels: int = MA
     max_pixels: pictures whose header claims more are refused before a pixel is decoded.
     Raises ImageError, and nothing else, for whatever the bytes hold.
     """
+    with opened(data, max_pixels) as image:
+        if isinstance(image, JpegImagePlugin.JpegImageFile) and edge_px_hint is not None:
+            image.draft(None, (_DRAFT_GAP * edge_px_hint,) * 2)
+        with _one_at_a_time_if_large(image):
+            image.load()
+            return to_rgb(image)
+
+
+@contextlib.contextmanager
+def opened(data: bytes, max_pixels: int = MAX_PIXELS) -> Iterator[ImageFile.ImageFile]:
+    """The file with its header read and checked. ImageError, and nothing else, for what its bytes lead to."""
     if not data:
         raise ImageError("empty file (0 bytes)")
     kind = sniff(data)
@@ -130,11 +141,7 @@ def decode(data: bytes, *, edge_px_hint: int | None = None, max_pixels: int = MA
         try:
             with _READERS[kind](io.BytesIO(data)) as image:
                 _check_header(image, data, kind, max_pixels)
-                if kind == "JPEG" and edge_px_hint is not None:
-                    image.draft(None, (_DRAFT_GAP * edge_px_hint,) * 2)
-                with _one_at_a_time_if_large(image):
-                    image.load()
-                    return to_rgb(image)
+                yield image
         except ImageError:
             raise
         except HOSTILE as error:

@@ -135,6 +135,12 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     return image if transform is None else transform.apply(image)
 
 
+def is_srgb(image: Image.Image) -> bool:
+    """Whether its values are those of the picture: no profile, sRGB's, or one that can't be used."""
+    profile = image.info.get("icc_profile")
+    return not profile or _transform(profile, image.mode) is None
+
+
 @functools.lru_cache(maxsize=16)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """Transform to sRGB; None if the profile is sRGB already, doesn't fit the mode or can't be read."""
