@@ -13,21 +13,21 @@ from asl_fast.edits.edit import Pixels, Pool
 from asl_fast.edits.render.warping import resized
 from asl_fast.edits.steps import Convolve, DrawEdges, GaussianBlur, MedianFilter, Mosaic, Recompress
 
-_LEAST_SIGMA = 0.1  # a narrower blur changes nothing
-_MOST_SIGMA = 2.5  # beyond this the picture is shrunk first: the same look, at a cost that stays flat
-_MOST_MEDIAN_PX = 5  # likewise; OpenCV takes thirty times as long for the next size
+LEAST_SIGMA = 0.1  # a narrower blur changes nothing
+MOST_SIGMA = 2.5  # beyond this the picture is shrunk first: the same look, at a cost that stays flat
+MOST_MEDIAN_PX = 5  # likewise; OpenCV takes thirty times as long for the next size
 _WEBP_METHOD = 0  # the fastest encoder
 _MOST_WEBP_EDGE = 16_383
 _MOST_EDGE_SIGMA = 8.0
 
 
 def gaussian_blur(pixels: Pixels, step: GaussianBlur, pool: Pool) -> Pixels:
-    if step.sigma_px < _LEAST_SIGMA:
+    if step.sigma_px < LEAST_SIGMA:
         return pixels
-    if step.sigma_px <= _MOST_SIGMA:
+    if step.sigma_px <= MOST_SIGMA:
         return np.asarray(cv2.GaussianBlur(pixels, (0, 0), step.sigma_px, borderType=cv2.BORDER_REFLECT_101))
-    small = _shrunk(pixels, _MOST_SIGMA / step.sigma_px)
-    return _like(pixels, cv2.GaussianBlur(small, (0, 0), _MOST_SIGMA, borderType=cv2.BORDER_REFLECT_101))
+    small = _shrunk(pixels, MOST_SIGMA / step.sigma_px)
+    return _like(pixels, cv2.GaussianBlur(small, (0, 0), MOST_SIGMA, borderType=cv2.BORDER_REFLECT_101))
 
 
 def convolve(pixels: Pixels, step: Convolve, pool: Pool) -> Pixels:
@@ -35,10 +35,10 @@ def convolve(pixels: Pixels, step: Convolve, pool: Pool) -> Pixels:
 
 
 def median_filter(pixels: Pixels, step: MedianFilter, pool: Pool) -> Pixels:
-    if step.edge_px <= _MOST_MEDIAN_PX:
+    if step.edge_px <= MOST_MEDIAN_PX:
         return np.asarray(cv2.medianBlur(np.ascontiguousarray(pixels), step.edge_px))
-    small = _shrunk(pixels, _MOST_MEDIAN_PX / step.edge_px)
-    return _like(pixels, cv2.medianBlur(small, _MOST_MEDIAN_PX))
+    small = _shrunk(pixels, MOST_MEDIAN_PX / step.edge_px)
+    return _like(pixels, cv2.medianBlur(small, MOST_MEDIAN_PX))
 
 
 def mosaic(pixels: Pixels, step: Mosaic, pool: Pool) -> Pixels:

@@ -30,7 +30,7 @@ def warp(pixels: Pixels, step: Warp, pool: Pool) -> Pixels:
 def warped(pixels: Pixels, matrix: Matrix, size: Size, fill: tuple[int, ...]) -> Pixels:
     """The picture, of any number of channels, moved onto a canvas of (width, height) filled with `fill`."""
     pixels, matrix = _shrunk_first(pixels, matrix)
-    place = _whole_place(matrix)
+    place = whole_place(matrix)
     if place is not None:
         return _framed(pixels, *place, size, fill)
     return _opencv_warp(pixels, matrix, size, cv2.BORDER_CONSTANT, fill, None)
@@ -39,7 +39,7 @@ def warped(pixels: Pixels, matrix: Matrix, size: Size, fill: tuple[int, ...]) ->
 def warped_into(canvas: Pixels, pixels: Pixels, matrix: Matrix) -> None:
     """The picture moved onto a canvas, in place; where it doesn't reach, the canvas is as it was."""
     pixels, matrix = _shrunk_first(pixels, matrix)
-    place = _whole_place(matrix)
+    place = whole_place(matrix)
     if place is not None:
         _copy_to(canvas, pixels, *place)
     else:
@@ -78,7 +78,7 @@ def _on_whole_pixels(pixels: Pixels, step: Warp) -> Pixels | None:
     matrix = step.matrix
     if matrix[2, 0] != 0 or matrix[2, 1] != 0 or matrix[2, 2] != 1:
         return None
-    place = _whole_place(matrix)
+    place = whole_place(matrix)
     if place is not None:
         return _framed(pixels, *place, step.size, step.fill)
     reached_42 = moved(matrix, corners((width, height)))
@@ -92,7 +92,7 @@ def _on_whole_pixels(pixels: Pixels, step: Warp) -> Pixels | None:
     return resized(pixels, step.size) if b == c == 0 and a > 0 and d > 0 else None
 
 
-def _whole_place(matrix: Matrix) -> tuple[int, int] | None:
+def whole_place(matrix: Matrix) -> tuple[int, int] | None:
     """(left, top) if the matrix only moves by whole pixels."""
     a, b, left, c, d, top, g, h, i = matrix.ravel().tolist()
     plain = (a, b, c, d, g, h, i) == (1, 0, 0, 1, 0, 0, 1) and left == int(left) and top == int(top)
@@ -120,16 +120,24 @@ def _copy_to(canvas: Pixels, pixels: Pixels, left: int, top: int) -> None:
 def _shrunk_first(pixels: Pixels, matrix: Matrix) -> tuple[Pixels, Matrix]:
     """The picture averaged down along the edges that the matrix shrinks, and the rest of the matrix."""
     height, width = pixels.shape[:2]
-    top_left, top_right, bottom_right, bottom_left = moved(matrix, corners((width, height))).tolist()
-    across = max(_distance(top_left, top_right), _distance(bottom_left, bottom_right)) / width
-    down = max(_distance(top_left, bottom_left), _distance(top_right, bottom_right)) / height
-    if min(across, down) >= _SHRINK_FIRST and max(width, height) < 32_000:
+    size = shrunk_size((width, height), matrix)
+    if size == (width, height):
         return pixels, matrix
-    size = (max(1, round(width * min(1, across))), max(1, round(height * min(1, down))))
     rest = matrix @ scaling(width / size[0], height / size[1])
     # an upright box ends on whole pixels but for rounding: say so, and it is copied instead of looked up
     near = np.rint(rest)
     return resized(pixels, size), near if abs(rest - near).max() < 1e-9 else rest
+
+
+def shrunk_size(size: Size, matrix: Matrix) -> Size:
+    """What a picture of `size` is averaged down to before the matrix is applied; `size` if it need not be."""
+    width, height = size
+    top_left, top_right, bottom_right, bottom_left = moved(matrix, corners(size)).tolist()
+    across = max(_distance(top_left, top_right), _distance(bottom_left, bottom_right)) / width
+    down = max(_distance(top_left, bottom_left), _distance(top_right, bottom_right)) / height
+    if min(across, down) >= _SHRINK_FIRST and max(size) < 32_000:
+        return size
+    return (max(1, round(width * min(1, across))), max(1, round(height * min(1, down))))
 
 
 def _distance(one: list[float], other: list[float]) -> float:
