@@ -28,7 +28,7 @@ from asl_fast.edits.steps import (
     ShufflePixels,
 )
 from asl_fast.views.dali import filters, layers, moves, values
-from asl_fast.views.dali.layers import Others
+from asl_fast.views.dali.layers import Draw, Others
 from asl_fast.views.dali.lowering import Cut, Enlarge, Flip, Look, OnHost, Operation, Smooth, Stretch
 from asl_fast.views.dali.station import Picture, Station
 
@@ -59,7 +59,10 @@ _DRAW: dict[type, Callable[[Sequence[Picture], Any, Station], list[Picture]]] = 
     Recompress: filters.recompress,
     OnHost: _on_host,
 }
-_LAY = {Onto: layers.onto, Over: layers.over}
+_LAY: dict[type, Callable[[Sequence[Picture], Any, Station, Others, Draw], list[Picture]]] = {
+    Onto: layers.onto,
+    Over: layers.over,
+}
 
 
 def draw(

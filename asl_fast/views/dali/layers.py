@@ -24,9 +24,13 @@ def onto(
     pictures: Sequence[Picture], steps: Sequence[Onto], station: Station, others: Others, draw: Draw
 ) -> list[Picture]:
     below = _rgba([step.patch for step in steps], station, others)
-    below = draw(below, [stretched(size_of(patch), one.size) for patch, one in zip(below, steps, strict=True)])
+    below = draw(
+        below, [stretched(size_of(patch), one.size) for patch, one in zip(below, steps, strict=True)]
+    )
     above = list(opaque(station.batch(pictures)).tensors)
-    above = draw(above, [laid(size_of(one), step.matrix, step.size) for one, step in zip(above, steps, strict=True)])
+    above = draw(
+        above, [laid(size_of(one), step.matrix, step.size) for one, step in zip(above, steps, strict=True)]
+    )
     colours = ndd.coord_transform(station.batch(below), M=each([np.eye(3, 4)] * len(below)), dtype=ndd.uint8)
     return _mixed(colours, station.batch(above), [step.opacity for step in steps])
 

@@ -168,4 +168,3 @@ def _on_small(step: Step, size: Size, share: float) -> list[Operation]:
 def _covers(size: Size, place: tuple[int, int], canvas: Size) -> bool:
     left, top = place
     return left <= 0 and top <= 0 and left + size[0] >= canvas[0] and top + size[1] >= canvas[1]
-

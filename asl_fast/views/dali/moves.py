@@ -68,7 +68,9 @@ def look(pictures: Sequence[Picture], looks: Sequence[Look], station: Station) -
             some = station.batch([pictures[place] for place in places])
             moves = [looks[place] for place in places]
             moved = _looked_up(some if is_black else opaque(some), moves, is_affine)
-            for place, picture in zip(places, _parts(moved if is_black else _on_fill(moved, moves)), strict=True):
+            for place, picture in zip(
+                places, _parts(moved if is_black else _on_fill(moved, moves)), strict=True
+            ):
                 result[place] = picture
     return result
 

@@ -55,6 +55,8 @@ class Station:
 
     def sent(self, arrays: Sequence[NDArray[Any]]) -> list[Picture]:
         """Pictures of the host, brought to the device."""
+        if not arrays:
+            return []
         return list(ndd.as_batch(list(arrays), layout="HWC", device=self.device).tensors)
 
     def on_host(self, pictures: Sequence[Picture]) -> list[Pixels]:
