@@ -12,6 +12,14 @@ from asl_fast.images import ImageError, decode
 from asl_fast.views.cache import PixelCache
 
 
+class PhotoOrder(NamedTuple):
+    """The chains to be drawn from one photo, and for each the row of a batch to draw it into."""
+
+    photo: int
+    chains: Sequence[Chain]
+    rows: Sequence[Pixels]
+
+
 class MadePhoto(NamedTuple):
     """photo: the one that was used.  broken: those found to be broken on the way, with their reasons."""
 
@@ -20,24 +28,35 @@ class MadePhoto(NamedTuple):
     broken: dict[int, str]
 
 
+Read = Callable[[Sequence[int]], list[bytes | OSError]]
+"""The encoded files of photos by number, all read at once; the error of one that can't be read."""
+
+
 class Maker:
-    """Makes views in the calling thread; not for two threads at once.
+    """Makes views in the calling thread; not for two threads at once."""
 
-    data: the encoded file of a photo, OSError if it can't be read.
-    """
-
-    def __init__(self, data: Callable[[int], bytes], num_photos: int, cache_bytes: int) -> None:
-        self._data = data
+    def __init__(self, read: Read, num_photos: int, cache_bytes: int) -> None:
+        self._read = read
         self._num_photos = num_photos
         self._cache = PixelCache(cache_bytes)
         self._broken: dict[int, str] = {}
+        self._at_hand: dict[int, bytes | OSError] = {}
 
-    def make(self, photo: int, chains: Sequence[Chain], rows: Sequence[Pixels]) -> MadePhoto:
-        """Draw each chain of a photo (or of the next whole one) into its row."""
+    def make(self, orders: Sequence[PhotoOrder]) -> list[MadePhoto]:
+        """Draw every chain of every photo, or of the next photo that isn't broken, into its row."""
+        coming = [order.photo for order in orders if order.photo not in self._broken]
+        coming = [photo for photo in dict.fromkeys(coming) if self._cache.get(photo) is None]
+        self._at_hand = dict(zip(coming, self._read(coming), strict=True)) if coming else {}
+        try:
+            return [self._made(order) for order in orders]
+        finally:
+            self._at_hand.clear()
+
+    def _made(self, order: PhotoOrder) -> MadePhoto:
         known = len(self._broken)
-        used, pixels = self._whole(photo)
+        used, pixels = self._whole(order.photo)
         traces = []
-        for row, chain in zip(rows, chains, strict=True):
+        for row, chain in zip(order.rows, order.chains, strict=True):
             view = chain.view(pixels, self)
             row[:] = view.pixels
             traces.append(view.trace)
@@ -62,6 +81,12 @@ class Maker:
         raise ValueError(
             f"views: none of {self._num_photos} photos can be decoded; photo {number}: {self._broken[number]}"
         )
+
+    def _data(self, photo: int) -> bytes:
+        data = self._at_hand.pop(photo) if photo in self._at_hand else self._read([photo])[0]
+        if isinstance(data, OSError):
+            raise data
+        return data
 
     def _decoded(self, photo: int) -> Pixels | None:
         try:

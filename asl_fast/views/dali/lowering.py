@@ -8,11 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from asl_fast.edits.geometry import corners, moved, scaling
-from asl_fast.edits.render.filters import LEAST_SIGMA, MOST_MEDIAN_PX, MOST_SIGMA
-from asl_fast.edits.render.warping import shrunk_size, whole_place
+from asl_fast.edits.geometry import scaling, shift
+from asl_fast.edits.render.warping import halvings, shrunk_size, upright_box
 from asl_fast.edits.steps import (
     DrawEdges,
     Erase,
@@ -27,7 +24,9 @@ from asl_fast.edits.steps import (
     size_after,
 )
 
-_NEAR = 1e-6
+LEAST_SIGMA = 0.1  # a narrower blur changes nothing
+MOST_SIGMA = 4.0  # beyond this the picture is shrunk first: the same look, at a cost that stays flat
+MOST_MEDIAN_PX = 5  # likewise
 
 
 @dataclass(frozen=True)
@@ -96,33 +95,42 @@ def lowered(steps: Sequence[Step], size: Size) -> list[Operation]:
 
 
 def stretched(size: Size, new: Size) -> list[Move]:
-    """As OpenCV's area average along an edge that shrinks below half, linear along the other.
+    """As `resized` on the CPU, in at most two calls.
 
-    The average is a triangle filter down to twice the edge, and then pairs of pixels: their product is
-    within a few grey levels of the box.
+    An edge that shrinks below half goes to twice its new length first, and is then averaged in pairs; on the
+    way to that, one that shrinks below a quarter is smoothed by a triangle where the CPU takes more pairs.
     """
-    low = (2 * new[0] if 2 * new[0] < size[0] else size[0], 2 * new[1] if 2 * new[1] < size[1] else size[1])
-    moves: list[Move] = [] if low == size else [Smooth(low)]
+    twice = (halvings(size[0], new[0]), halvings(size[1], new[1]))
+    low = (new[0] << min(1, twice[0]), new[1] << min(1, twice[1]))
+    moves: list[Move] = [] if low == size else [Smooth(low) if max(twice) > 1 else Stretch(low)]
     return moves if low == new else [*moves, Stretch(new)]
 
 
 def laid(size: Size, matrix: Matrix, canvas: Size, fill: tuple[int, ...] = (0, 0, 0)) -> list[Move]:
     """A picture of `size` moved onto a canvas: shrunk first, so that no pixel is skipped, then looked up."""
+    box = upright_box(size, matrix, canvas)
+    if box is not None and not box.transposed:
+        flips: list[Move] = [Flip(box.mirrored, box.upside_down)] if box.mirrored or box.upside_down else []
+        return [*flips, *stretched(size, box.size), *_placed(box.size, (box.left, box.top), canvas, fill)]
     small = shrunk_size(size, matrix)
-    moves = stretched(size, small)
     rest = matrix @ scaling(size[0] / small[0], size[1] / small[1])
-    near = np.rint(rest)
-    rest = near if abs(rest - near).max() < 1e-9 else rest
-    place = whole_place(rest)
-    if place is not None and _covers(small, place, canvas):
-        return moves if small == canvas else [*moves, Cut(-place[0], -place[1], canvas)]
-    return [*moves, Look(rest, canvas, fill)]
+    return [*stretched(size, small), Look(rest, canvas, fill)]
+
+
+def _placed(size: Size, place: tuple[int, int], canvas: Size, fill: tuple[int, ...]) -> list[Move]:
+    """A picture of `size` put at `place` on a canvas, pixel on pixel."""
+    left, top = place
+    if (left, top, size) == (0, 0, canvas):
+        return []
+    if left <= 0 and top <= 0 and left + size[0] >= canvas[0] and top + size[1] >= canvas[1]:
+        return [Cut(-left, -top, canvas)]
+    return [Look(shift(left, top), canvas, fill)]
 
 
 def _lowered(step: Step, size: Size) -> Sequence[Operation]:
     match step:
         case Warp():
-            return _warped(step, size)
+            return laid(size, step.matrix, step.size, step.fill)
         case GaussianBlur(sigma_px=sigma):
             if sigma < LEAST_SIGMA:
                 return []
@@ -143,28 +151,7 @@ def _lowered(step: Step, size: Size) -> Sequence[Operation]:
             return [step]
 
 
-def _warped(step: Warp, size: Size) -> Sequence[Move]:
-    matrix = step.matrix
-    place = whole_place(matrix)
-    if place is not None and _covers(size, place, step.size):
-        return [] if size == step.size else [Cut(-place[0], -place[1], step.size)]
-    if matrix[2].tolist() == [0, 0, 1] and place is None:
-        reached_42 = moved(matrix, corners(size))
-        if abs(reached_42.min(0)).max() <= _NEAR and abs(reached_42.max(0) - step.size).max() <= _NEAR:
-            a, b, c, d = matrix[:2, :2].ravel().tolist()
-            if (abs(a), b, c, abs(d)) == (1, 0, 0, 1):
-                return [Flip(across=a < 0, down=d < 0)]
-            if b == c == 0 and a > 0 and d > 0:
-                return stretched(size, step.size)
-    return laid(size, matrix, step.size, step.fill)
-
-
 def _on_small(step: Step, size: Size, share: float) -> list[Operation]:
     """The step done to a smaller picture, which is then brought back."""
     small = (max(1, round(size[0] * share)), max(1, round(size[1] * share)))
     return [*stretched(size, small), step, *stretched(small, size)]
-
-
-def _covers(size: Size, place: tuple[int, int], canvas: Size) -> bool:
-    left, top = place
-    return left <= 0 and top <= 0 and left + size[0] >= canvas[0] and top + size[1] >= canvas[1]

@@ -114,11 +114,12 @@ def _screened(pixels_HWC: torch.Tensor, step: Screen) -> torch.Tensor:
         grey = (red * weight[0] + green * weight[1] + blue * weight[2] + (1 << 13)) >> 14
         picture = grey[:, :, None]
     rows, columns = step.tile.shape
-    threshold = torch.from_numpy((step.tile * 256).astype(np.int32)).to(picture.device)
+    most = step.levels - 1
+    # as on the CPU: a threshold is a share of the values that make one level
+    threshold = torch.from_numpy(np.rint(step.tile * (255 / most) - 0.5).astype(np.int32)).to(picture.device)
     repeated = threshold.repeat(-(-height // rows), -(-width // columns))[:height, :width, None]
-    level = (picture * (step.levels - 1) + repeated) >> 8
-    screened = (level * (255 / (step.levels - 1))).to(torch.uint8)
-    return screened.expand(height, width, 3)
+    level = (picture + repeated).clamp_(max=255) * most // 255
+    return (level * 255 // most).to(torch.uint8).expand(height, width, 3)
 
 
 def _seeded(seed: int, pixels: torch.Tensor) -> torch.Generator:
