@@ -1,9 +1,9 @@
 """The same picture from fewer and smaller drawings.
 
-A chain ends with its picture shrunk to a model's input, and much of what comes before would be drawn at a size
-that nobody sees. So a shrinking is moved towards the photo, as far as steps look alike at every size: places,
-polygons and blurs shrink with it. Then neighbouring warps become one look-up. What is hidden, where every
-pixel comes from, and which colours are mixed stays the same; how an edge is smoothed may differ.
+A chain ends with its picture shrunk to a model's input, and much of what comes before would be drawn at a
+size that nobody sees. So a shrinking is moved towards the photo, as far as steps look alike at every size:
+places, polygons and blurs shrink with it. Then neighbouring warps become one look-up. What is hidden, where
+every pixel comes from, and which colours are mixed stays the same; how an edge is smoothed may differ.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import numpy as np
 
 from asl_fast.edits.geometry import box, scaling
 from asl_fast.edits.steps import (
+    AddNoise,
+    Convolve,
     Erase,
     GaussianBlur,
     Lookup,
@@ -22,7 +24,9 @@ from asl_fast.edits.steps import (
     Onto,
     Over,
     Recolour,
+    Screen,
     Shade,
+    ShufflePixels,
     Size,
     Step,
     Warp,
@@ -31,6 +35,7 @@ from asl_fast.edits.steps import (
 _SAME = 1e-6  # of a pixel
 _LEAST_GAIN = 0.9  # a shrinking that leaves more of the edges isn't worth a look-up between pixels
 _STAYS = np.eye(3)
+_GRAINY = (AddNoise, ShufflePixels, Screen, Convolve)
 
 
 @dataclass(frozen=True)
@@ -51,18 +56,21 @@ def planned(steps: Sequence[Step], size: Size) -> list[PlannedStep]:
 
 def _shrunk_early(steps: Sequence[Step], size: Size) -> list[PlannedStep]:
     sizes = [size]
+    grains = [False]  # in a picture with grain values are clipped that are not in its means
     for step in steps:
         sizes.append(step.size if isinstance(step, Warp | Onto) else sizes[-1])
+        grains.append(grains[-1] or isinstance(step, _GRAINY))
+    grains.pop()
     late_first: list[PlannedStep] = []
     after = sizes.pop()
     wanted = after  # what the canvas after this step is to be shrunk to
-    for step, before in zip(reversed(steps), reversed(sizes), strict=True):
+    for step, before, grain in zip(reversed(steps), reversed(sizes), reversed(grains), strict=True):
         x, y = wanted[0] / after[0], wanted[1] / after[1]
         if isinstance(step, Warp | Onto):
             wanted = _moved(late_first, step, before, wanted, (x, y))
         elif wanted == after:
             late_first.append(step)
-        elif (smaller := _at_scale(step, x, y)) is not None:
+        elif (smaller := _at_scale(step, x, y, grain)) is not None:
             late_first.append(smaller)
         else:
             late_first += [Warp(scaling(x, y), wanted), step]
@@ -115,10 +123,10 @@ def _input_size(matrix: Matrix, before: Size, scale: tuple[float, float]) -> Siz
     return (max(1, round(x * before[0])), max(1, round(y * before[1])))
 
 
-def _at_scale(step: Step, x: float, y: float) -> PlannedStep | None:
+def _at_scale(step: Step, x: float, y: float, grain: bool) -> PlannedStep | None:
     """The step on a picture whose edges are x and y times as long; None if it would not look the same."""
     if isinstance(step, Recolour | Lookup | Shade):
-        return step
+        return None if grain else step
     if isinstance(step, GaussianBlur):
         return StretchedBlur(x * step.sigma_px, y * step.sigma_px)
     if isinstance(step, Over):
@@ -151,8 +159,10 @@ def _joined(steps: Sequence[PlannedStep], size: Size) -> list[PlannedStep]:
             both = step.matrix.dot(last.matrix)
             if _whole_canvas(last.matrix, sizes[-1], last.size):
                 fill = step.fill if isinstance(step, Warp) else last.fill
-            elif isinstance(step, Warp) and not _is_crop(last, sizes[-1]) and (
-                _whole_canvas(step.matrix, last.size, step.size) or _is_crop(step, last.size)
+            elif (
+                isinstance(step, Warp)
+                and not _is_crop(last, sizes[-1])
+                and (_whole_canvas(step.matrix, last.size, step.size) or _is_crop(step, last.size))
             ):
                 fill = last.fill
             else:
