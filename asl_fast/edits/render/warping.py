@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -87,7 +88,7 @@ def resized(pixels: Pixels, size: Size) -> Pixels:
     So an edge that shrinks below half is averaged down, as INTER_AREA does in three times the time.
     """
     width, height = size
-    twice_x, twice_y = _halvings(pixels.shape[1], width), _halvings(pixels.shape[0], height)
+    twice_x, twice_y = halvings(pixels.shape[1], width), halvings(pixels.shape[0], height)
     while True:
         step = (width << twice_x, height << twice_y)
         if (pixels.shape[1], pixels.shape[0]) != step:
@@ -97,7 +98,8 @@ def resized(pixels: Pixels, size: Size) -> Pixels:
         twice_x, twice_y = max(0, twice_x - 1), max(0, twice_y - 1)
 
 
-def _halvings(old: int, new: int) -> int:
+def halvings(old: int, new: int) -> int:
+    """How often an edge is averaged in pairs on the way."""
     return max(0, (old // new).bit_length() - 1)
 
 
@@ -106,10 +108,35 @@ def _upright(pixels: Pixels, matrix: Matrix, canvas: Size) -> tuple[Pixels, int,
 
     None where the matrix does more, or puts it between pixels.
     """
+    size = (pixels.shape[1], pixels.shape[0])
+    box = upright_box(size, matrix, canvas)
+    if box is None:
+        return None
+    turned = (box.transposed, box.mirrored, box.upside_down)
+    if box.size[0] * box.size[1] < size[0] * size[1]:  # turn the smaller one
+        pixels = _turned(resized(pixels, box.size[::-1] if box.transposed else box.size), *turned)
+    else:
+        pixels = resized(_turned(pixels, *turned), box.size)
+    return pixels, box.left, box.top
+
+
+class UprightBox(NamedTuple):
+    """Where an upright picture lies on a canvas; it is transposed first, then mirrored."""
+
+    transposed: bool
+    mirrored: bool
+    upside_down: bool
+    size: Size
+    left: int
+    top: int
+
+
+def upright_box(size: Size, matrix: Matrix, canvas: Size) -> UprightBox | None:
+    """None where the matrix does more with a picture of `size`, or puts it between pixels."""
     (a, b, x0), (c, d, y0), last = matrix.tolist()
     if last != [0, 0, 1]:
         return None
-    height, width = pixels.shape[:2]
+    width, height = size
     if b == c == 0:
         across, down = a * width, d * height
     elif a == d == 0:
@@ -118,19 +145,11 @@ def _upright(pixels: Pixels, matrix: Matrix, canvas: Size) -> tuple[Pixels, int,
         return None
     left, right, top, bottom = round(x0), round(x0 + across), round(y0), round(y0 + down)
     off = max(abs(left - x0), abs(right - x0 - across), abs(top - y0), abs(bottom - y0 - down))
-    size = (abs(right - left), abs(bottom - top))
-    if (
-        off > _WHOLE
-        or 0 in size
-        or size[0] * size[1] > _MOST_GROWN * max(canvas[0] * canvas[1], width * height)
-    ):
+    new = (abs(right - left), abs(bottom - top))
+    too_large = new[0] * new[1] > _MOST_GROWN * max(canvas[0] * canvas[1], width * height)
+    if off > _WHOLE or 0 in new or too_large:
         return None
-    turned = (a == 0, right < left, bottom < top)
-    if size[0] * size[1] < width * height:  # turn the smaller one
-        pixels = _turned(resized(pixels, size[::-1] if turned[0] else size), *turned)
-    else:
-        pixels = resized(_turned(pixels, *turned), size)
-    return pixels, min(left, right), min(top, bottom)
+    return UprightBox(a == 0, right < left, bottom < top, new, min(left, right), min(top, bottom))
 
 
 def _turned(pixels: Pixels, transposed: bool, mirrored: bool, upside_down: bool) -> Pixels:
@@ -166,13 +185,21 @@ def _copy_to(canvas: Pixels, pixels: Pixels, left: int, top: int) -> None:
 def _shrunk_first(pixels: Pixels, matrix: Matrix) -> tuple[Pixels, Matrix]:
     """The picture averaged down along the edges that the matrix shrinks, and the rest of the matrix."""
     height, width = pixels.shape[:2]
-    top_left, top_right, bottom_right, bottom_left = quad(matrix, (width, height))
+    size = shrunk_size((width, height), matrix)
+    if size == (width, height):
+        return pixels, matrix
+    return resized(pixels, size), matrix @ scaling(width / size[0], height / size[1])
+
+
+def shrunk_size(size: Size, matrix: Matrix) -> Size:
+    """What a picture of `size` is averaged down to before it is looked up; `size` if it need not be."""
+    width, height = size
+    top_left, top_right, bottom_right, bottom_left = quad(matrix, size)
     across = max(math.dist(top_left, top_right), math.dist(bottom_left, bottom_right)) / width
     down = max(math.dist(top_left, bottom_left), math.dist(top_right, bottom_right)) / height
-    if min(across, down) >= _SHRINK_FIRST and max(width, height) < _MOST_LOOKED_UP_PX:
-        return pixels, matrix
-    size = (max(1, round(width * min(1, across))), max(1, round(height * min(1, down))))
-    return resized(pixels, size), matrix @ scaling(width / size[0], height / size[1])
+    if min(across, down) >= _SHRINK_FIRST and max(size) < _MOST_LOOKED_UP_PX:
+        return size
+    return (max(1, round(width * min(1, across))), max(1, round(height * min(1, down))))
 
 
 def _looked_up(
