@@ -24,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from asl_fast.cores import num_cores
 from asl_fast.embeddings import PartialRows, check_out, read_failures, write_embeddings, write_failures
 from asl_fast.errors import InputError
 from asl_fast.images import Failure, ImageFile, Resize, as_pixels, find_images, load_batches
@@ -291,11 +292,6 @@ def embed_source(
         num_resumed=num_resumed,
         seconds=time.perf_counter() - started,
     )
-
-
-def num_cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from asl_fast import _C
+
 COPY, ORIGINAL = "copy", "original"
+ROW_TYPES = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64))
 
 
 class Described(Protocol):
@@ -39,23 +42,24 @@ class Embeddings:
     """Raw descriptor rows with their ids. A row's direction says what a picture shows, its norm
     how much of the original content it still holds; both are read off the raw row.
 
-    ids: N distinct strings.  row_ND: float32, finite, no all-zero row.
+    ids: N distinct strings.  row_ND: float16, float32 or float64, as they were stored; finite as float32, no
+    all-zero row.
     norm_N: float64 Euclidean norms of the rows, or those of another network ("+ASL" of the paper).
     path_N: where each picture lies, or None if that is not known.
     fingerprint: of the model that made the rows, or "" if that is not known.
     """
 
     ids: Sequence[str]
-    row_ND: NDArray[np.float32]
+    row_ND: NDArray[Any]
     norm_N: NDArray[np.float64] = None  # type: ignore[assignment]  # made from the rows below
     path_N: Sequence[str] | None = None
     fingerprint: str = ""
     name: str = "embeddings"
 
     def __post_init__(self) -> None:
-        if self.row_ND.ndim != 2 or self.row_ND.dtype != np.float32:
+        if self.row_ND.ndim != 2 or self.row_ND.dtype not in ROW_TYPES:
             raise ValueError(
-                f"{self.name}: rows must be float32 of shape (N, D), "
+                f"{self.name}: rows must be float32 (or float16, float64) of shape (N, D), "
                 f"got {self.row_ND.dtype} {self.row_ND.shape}"
             )
         num_rows = len(self.row_ND)
@@ -171,30 +175,20 @@ class Matches:
         return len(self.query_id_M)
 
 
-def norms(row_ND: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Euclidean norm of every row in float64, summed in the order that the search uses.
+def norms(row_ND: NDArray[Any]) -> NDArray[np.float64]:
+    """Euclidean norm of every row as float32, summed in float64 in the order that the search uses.
 
-    The same bits on every path matter: a picture searched among itself has a ratio of exactly 1.
+    The same bits on every path matter: a picture searched among itself has a ratio of exactly 1. Pages of a
+    mapped file don't stay in memory.
     """
-    norm_N = np.empty(len(row_ND))
-    step = 4096
-    for start in range(0, len(row_ND), step):
-        block_ND = row_ND[start : start + step]
-        lane_8N = np.zeros((8, len(block_ND)))
-        for d in range(0, row_ND.shape[1], 8):
-            with np.errstate(invalid="ignore"):  # a signalling NaN is refused where the norms are checked
-                part_DN = block_ND[:, d : d + 8].T.astype(np.float64)
-            lane_8N[: len(part_DN)] += part_DN * part_DN
-        l0, l1, l2, l3, l4, l5, l6, l7 = lane_8N
-        norm_N[start : start + step] = np.sqrt(((l0 + l4) + (l2 + l6)) + ((l1 + l5) + (l3 + l7)))
-    return norm_N
+    return _C.row_norms(np.require(row_ND, requirements=["C", "A"]), 1)
 
 
-def checked_norms(
-    row_ND: NDArray[np.float32], name: str, ids: Sequence[str] | None = None
-) -> NDArray[np.float64]:
+def checked_norms(row_ND: NDArray[Any], name: str, ids: Sequence[str] | None = None) -> NDArray[np.float64]:
     """Norms of rows that have a direction. ValueError names the first row that is not finite or all zero."""
     norm_N = norms(row_ND)
+    if row_ND.dtype == np.float64 and np.isinf(norm_N).any():
+        _check_fits_float32(row_ND[np.isinf(norm_N)], np.flatnonzero(np.isinf(norm_N)), name, ids)
     check_directions(norm_N, name, ids)
     return norm_N
 
@@ -233,3 +227,17 @@ def _check_given_norms(norm_N: NDArray[np.float64], num_rows: int, name: str) ->
     if bad_N.any():
         row = int(np.argmax(bad_N))
         raise ValueError(f"{name}: norms must be finite and above 0, got {norm_N[row]} in row {row}")
+
+
+def _check_fits_float32(
+    row_MD: NDArray[np.float64], row_M: NDArray[np.intp], name: str, ids: Sequence[str] | None
+) -> None:
+    """ValueError naming the first finite value of these rows that float32 can't hold."""
+    with np.errstate(over="ignore"):
+        place = np.argwhere(np.isinf(row_MD.astype(np.float32)) & np.isfinite(row_MD))
+    if len(place):
+        value, row = row_MD[tuple(place[0])], int(row_M[place[0][0]])
+        named = "" if ids is None else f" (id {ids[row]!r})"
+        raise ValueError(
+            f"{name}: value {value} in row {row}{named} does not fit float32; scale the rows down"
+        )

@@ -33,8 +33,8 @@ def test_norms_of_another_network_are_kept():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"row_ND": rows().astype(np.float64)}, "must be float32 of shape"),
-        ({"row_ND": rows()[0]}, "must be float32 of shape"),
+        ({"row_ND": rows().astype(np.int32)}, "must be float32"),
+        ({"row_ND": rows()[0]}, "must be float32"),
         ({"row_ND": rows(0), "ids": []}, "holds no rows"),
         ({"ids": ["a", "b"]}, "has 2 ids but 3 rows"),
         ({"ids": ["a", "b", "a"]}, r"id 'a' stands twice \(rows 0 and 2\)"),

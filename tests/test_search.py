@@ -70,6 +70,54 @@ def test_matches_are_the_brute_forces_best_first(sides):
         assert row["verdict"] == ("copy" if ratio_QN[q, n] <= 1 else "original")
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_rows_of_another_floating_type_match_as_they_do_as_float32(sides, dtype):
+    folder, refs, queries = sides
+    for name, row_ND in (("refs", refs), ("queries", queries)):
+        np.save(folder / f"{name}.npy", row_ND.astype(dtype).astype(np.float32))
+    _, wanted = search(folder, "--k", 3)
+    for name, row_ND in (("refs", refs), ("queries", queries)):
+        np.save(folder / f"{name}.npy", row_ND.astype(dtype))
+    assert search(folder, "--k", 3) == (0, wanted)
+
+
+PEAK = """
+import sys
+from asl_fast.cli import main
+
+def peak():
+    fields = dict(line.split(":") for line in open("/proc/self/status"))
+    return int(fields["VmHWM"].split()[0]) * 1024
+
+refs, queries, out = sys.argv[1:]
+search = ["search", "--queries", queries, "--out", out, "--threads", "2", "--memory-budget", "12M"]
+main([*search, "--refs", queries])
+before = peak()
+main([*search, "--refs", refs])
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_mapped_file_of_references_is_never_in_memory_as_a_whole(tmp_path, dtype):
+    refs = np.lib.format.open_memmap(
+        tmp_path / "refs.npy", "w+", dtype, (40_000, 4096 // np.dtype(dtype).itemsize)
+    )
+    refs[:] = np.resize(np.random.default_rng(0).standard_normal(5003).astype(dtype), refs.shape)
+    refs.flush()
+    np.save(tmp_path / "queries.npy", refs[:20])
+    command = [
+        sys.executable,
+        "-c",
+        PEAK,
+        *map(str, [tmp_path / "refs.npy", tmp_path / "queries.npy", "m.csv"]),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    # the budget, 32 MB of the map, ids and norms of 40,000 rows; the file has 164 MB
+    assert int(done.stdout.splitlines()[-1]) < 75e6
+
+
 @pytest.mark.parametrize(("direction", "tau"), [("copy", 1.0), ("original", 1.0), ("copy", 0.7)])
 def test_a_direction_alone_fills_k_with_its_own(sides, direction, tau):
     folder, refs, queries = sides

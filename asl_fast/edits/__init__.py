@@ -11,14 +11,16 @@ from asl_fast.edits.edit import Edit, Pixels, Pool
 from asl_fast.edits.geometric.crop import Crop, nested_crops
 from asl_fast.edits.geometric.fit import Fit
 from asl_fast.edits.kinds import COMPOSITING, GEOMETRIC, KINDS, PHOTOMETRIC
+from asl_fast.edits.patches import SignPatch, TextPatch
 from asl_fast.edits.recipes import RECIPES, Recipe
 from asl_fast.edits.render import render
-from asl_fast.edits.trace import Alignment, PatchPairs, Trace, trace
+from asl_fast.edits.trace import Alignment, Cover, PatchPairs, Trace, trace
 
 __all__ = [
     "Alignment",
     "COMPOSITING",
     "Chain",
+    "Cover",
     "Crop",
     "Edit",
     "Fit",
@@ -30,6 +32,8 @@ __all__ = [
     "Pool",
     "RECIPES",
     "Recipe",
+    "SignPatch",
+    "TextPatch",
     "Trace",
     "View",
     "nested_crops",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asl_fast.embeddings import hdf5, npy, npz, parquet
-from asl_fast.embeddings.rows import Stored, as_float32
+from asl_fast.embeddings.rows import Stored, as_rows
 from asl_fast.errors import InputError
 from asl_fast.files import check_writable
 from asl_fast.records import Embeddings
@@ -67,6 +67,8 @@ def read_embeddings(
 ) -> Embeddings:
     """The rows of a file, checked, with their ids; ids are row numbers where no list is there.
 
+    Rows stay float16, float32 or float64, and those of an .npy are mapped.
+
     norms_path: norms of another network for the same images: an .npy of shape (N,), or embeddings of any
     format, whose row norms (or `norms`) are taken by id. ids_path: a text file, one id a line, in place of
     the file's own. side: "queries" or "refs" of an HDF5 file that holds both.
@@ -91,7 +93,7 @@ def read_embeddings(
             )
     if ids is None:
         ids = [str(row) for row in range(len(stored.row_ND))]
-    row_ND = as_float32(stored.row_ND, who, ids if len(ids) == len(stored.row_ND) else None)
+    row_ND = as_rows(stored.row_ND, who)
     if stored.norm_N is not None and stored.norm_N.dtype.kind != "f":
         raise InputError(f"{who}: norms must be a floating type, got {stored.norm_N.dtype}")
     norm_N = None if stored.norm_N is None else np.asarray(stored.norm_N, dtype=np.float64)

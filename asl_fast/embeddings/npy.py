@@ -1,4 +1,4 @@
-"""NAME.npy of raw float32 rows, with NAME.ids.txt, NAME.paths.txt and NAME.meta.json beside it.
+"""NAME.npy of raw rows, with NAME.ids.txt, NAME.paths.txt and NAME.meta.json beside it.
 
 The rows are mapped, not read, so a file may be larger than memory. The .npy appears last: where it is, its
 sidecars are. NAME.meta.json holds checksums, so that sidecars of other rows are noticed.
@@ -39,7 +39,11 @@ def write(path: Path, embeddings: Embeddings, made_by: Mapping[str, str | int]) 
             "or keep the norms in a file of their own"
         )
     check_texts(embeddings.ids, "id", str(path))
-    sums = {"rows_sha256": rows_sha256(embeddings.row_ND), "ids_sha256": lines_sha256(embeddings.ids)}
+    sums = {
+        "rows_type": embeddings.row_ND.dtype.newbyteorder("<").str,
+        "rows_sha256": rows_sha256(embeddings.row_ND),
+        "ids_sha256": lines_sha256(embeddings.ids),
+    }
     sidecars = {
         path.with_suffix(".ids.txt"): _lines(embeddings.ids),
         path.with_suffix(".meta.json"): meta_to_json(embeddings, made_by, **sums).encode(),
@@ -57,9 +61,9 @@ def write(path: Path, embeddings: Embeddings, made_by: Mapping[str, str | int]) 
     return [*sidecars, path]
 
 
-def write_rows(stream: IO[bytes], row_ND: NDArray[np.float32]) -> None:
+def write_rows(stream: IO[bytes], row_ND: NDArray[Any]) -> None:
     """The bytes of np.save; unlike it, a full disk raises the system's own error."""
-    header = {"descr": "<f4", "fortran_order": False, "shape": row_ND.shape}
+    header = {"descr": row_ND.dtype.newbyteorder("<").str, "fortran_order": False, "shape": row_ND.shape}
     np.lib.format.write_array_header_1_0(stream, header)
     for block in _blocks(row_ND):
         stream.write(block)
@@ -78,7 +82,7 @@ def read(path: Path, who: str, ids_path: Path | None) -> Stored:
     fingerprint = ""
     if meta_file.is_file():
         meta = meta_from_json(meta_file.read_bytes(), str(meta_file))
-        _check_fresh(meta, row_ND, who, meta_file, ids if ids_path is None else None)
+        _check_fresh(meta, path, row_ND, who, meta_file, ids if ids_path is None else None)
         fingerprint = meta["fingerprint"]
     return Stored(row_ND=row_ND, ids=ids, path_N=path_N, fingerprint=fingerprint)
 
@@ -119,10 +123,21 @@ def read_ids(path: Path) -> list[str]:
     return text.split("\n")
 
 
-def rows_sha256(row_ND: NDArray[np.float32]) -> str:
+def rows_sha256(row_ND: NDArray[Any]) -> str:
     digest = hashlib.sha256()
     for block in _blocks(row_ND):
         digest.update(block)
+    return digest.hexdigest()
+
+
+def _stored_sha256(path: Path) -> str:
+    """rows_sha256 of an .npy that `load_array` took, read past the map, whose pages would stay in memory."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        left = read_array_header(stream).array_bytes
+        while left and (block := stream.read(min(left, _BLOCK_BYTES))):
+            digest.update(block)
+            left -= len(block)
     return digest.hexdigest()
 
 
@@ -134,19 +149,25 @@ def _lines(texts: Sequence[str]) -> bytes:
     return ("\n".join(texts) + "\n").encode()
 
 
-def _blocks(row_ND: NDArray[np.float32]) -> list[memoryview]:
-    flat = np.ascontiguousarray(row_ND, dtype="<f4").reshape(-1)
-    step = _BLOCK_BYTES // 4
+def _blocks(row_ND: NDArray[Any]) -> list[memoryview]:
+    flat = np.ascontiguousarray(row_ND, dtype=row_ND.dtype.newbyteorder("<")).reshape(-1)
+    step = _BLOCK_BYTES // flat.itemsize
     return [flat[start : start + step].data.cast("B") for start in range(0, len(flat), step)]
 
 
 def _check_fresh(
-    meta: dict[str, Any], row_ND: NDArray[Any], who: str, meta_file: Path, ids: Sequence[str] | None
+    meta: dict[str, Any],
+    path: Path,
+    row_ND: NDArray[Any],
+    who: str,
+    meta_file: Path,
+    ids: Sequence[str] | None,
 ) -> None:
     """InputError where the sidecars belong to other rows, as after copying only one of the files."""
     if "rows_sha256" in meta:
-        same_type = row_ND.dtype == np.float32 and row_ND.ndim == 2 and row_ND.flags.c_contiguous
-        if not same_type or meta["rows_sha256"] != rows_sha256(row_ND):
+        same_type = row_ND.dtype.str == meta.get("rows_type", "<f4")  # files of before had only those
+        same_type = same_type and row_ND.ndim == 2 and row_ND.flags.c_contiguous
+        if not same_type or meta["rows_sha256"] != _stored_sha256(path):
             raise InputError(
                 f"{who}: its rows are not those that {meta_file.name} beside it was written for; the ids may "
                 f"be others' too; embed again, or remove {meta_file.name} if you are sure"

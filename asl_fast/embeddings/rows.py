@@ -1,4 +1,4 @@
-"""What every format shares: rows as float32, ids and paths as lines of text, a few words on their making."""
+"""What every format shares: rows, ids and paths as lines of text, a few words on their making."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asl_fast.errors import InputError
-from asl_fast.records import Embeddings, norms
+from asl_fast.records import ROW_TYPES, Embeddings, norms
 
 FORMAT, VERSION = "asl_fast embeddings", 1
 _NOT_ON_A_LINE = re.compile("[\n\r\0\ud800-\udfff]")
-_BLOCK_VALUES = 1 << 22
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +29,14 @@ class Stored:
     fingerprint: str = ""
 
 
-def as_float32(row_ND: NDArray[Any], who: str, ids: Sequence[str] | None = None) -> NDArray[np.float32]:
-    """Rows as native float32 (N, D) in C order, without a copy where they are that already.
+def as_rows(row_ND: NDArray[Any], who: str) -> NDArray[Any]:
+    """Rows as the search takes them, where they lie: only another byte order is copied.
 
-    row_ND: 2-D. InputError for other types, Fortran order, and finite values that float32 can't hold.
+    row_ND: 2-D. InputError for types other than float16, float32 and float64, and for Fortran order.
     """
-    if row_ND.dtype.kind != "f" or row_ND.dtype.itemsize > 8:
+    if row_ND.dtype.newbyteorder("=") not in ROW_TYPES:
         raise InputError(
-            f"{who}: rows must be float32 (float16 and float64 are converted), got {row_ND.dtype}; "
+            f"{who}: rows must be float32 (or float16, float64), got {row_ND.dtype}; "
             "store the raw rows of the model"
         )
     if row_ND.flags.f_contiguous and not row_ND.flags.c_contiguous:
@@ -45,23 +44,7 @@ def as_float32(row_ND: NDArray[Any], who: str, ids: Sequence[str] | None = None)
             f"{who}: rows lie in Fortran order (column by column); store them row by row with "
             "np.save(path, np.ascontiguousarray(rows))"
         )
-    if row_ND.dtype == np.float32 and row_ND.dtype.isnative:
-        return np.ascontiguousarray(row_ND)
-    converted_ND = np.empty(row_ND.shape, np.float32)
-    step = max(1, _BLOCK_VALUES // max(1, row_ND.shape[1]))
-    for start in range(0, len(row_ND), step):
-        block = row_ND[start : start + step]
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # a signalling NaN is invalid
-            converted_ND[start : start + step] = block
-        lost = np.isinf(converted_ND[start : start + step]) & np.isfinite(block)
-        if lost.any():
-            row, column = (int(number) for number in np.argwhere(lost)[0])
-            named = "" if ids is None else f" (id {ids[start + row]!r})"
-            raise InputError(
-                f"{who}: value {block[row, column]} in row {start + row}{named} does not fit float32; "
-                "scale the rows down"
-            )
-    return converted_ND
+    return np.ascontiguousarray(row_ND, dtype=row_ND.dtype.newbyteorder("="))
 
 
 def check_texts(texts: Sequence[str], what: str, who: str) -> None:

@@ -9,11 +9,13 @@ batches.py many files -> batches in order, read ahead by threads
 from asl_fast.images.batches import Batch, Failure, load_batches
 from asl_fast.images.decode import MAX_PIXELS, ImageError, decode
 from asl_fast.images.find import ImageFile, find_images, printable
+from asl_fast.images.header import Header, read_header
 from asl_fast.images.resize import Resize, as_pixels
 
 __all__ = [
     "Batch",
     "Failure",
+    "Header",
     "ImageError",
     "ImageFile",
     "MAX_PIXELS",
@@ -23,4 +25,5 @@ __all__ = [
     "find_images",
     "load_batches",
     "printable",
+    "read_header",
 ]

@@ -129,6 +129,15 @@ def decode(
     max_pixels: pictures whose header claims more are refused before a pixel is decoded.
     Raises ImageError, and nothing else, for whatever the bytes hold.
     """
+    with opened(data, max_pixels) as image:
+        if isinstance(image, JpegImagePlugin.JpegImageFile):
+            return _jpeg_pixels(image, data, edge_px_hint)
+        return _pixels(image)
+
+
+@contextlib.contextmanager
+def opened(data: bytes, max_pixels: int = MAX_PIXELS) -> Iterator[ImageFile.ImageFile]:
+    """The file with its header read and checked. ImageError, and nothing else, for what its bytes lead to."""
     if not data:
         raise ImageError("empty file (0 bytes)")
     kind = sniff(data)
@@ -138,7 +147,7 @@ def decode(
         try:
             with _READERS[kind](io.BytesIO(data)) as image:
                 _check_header(image, data, kind, max_pixels)
-                return _jpeg_pixels(image, data, edge_px_hint) if kind == "JPEG" else _pixels(image)
+                yield image
         except ImageError:
             raise
         except HOSTILE as error:

@@ -83,12 +83,6 @@ def turned(pixels_HWC: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]
     return np.ascontiguousarray(pixels_HWC[:: -1 if flips_down else 1, :: -1 if flips_across else 1])
 
 
-def is_srgb(image: Image.Image) -> bool:
-    """True where no colour profile has to be applied: none is there, it is sRGB's, or it can't be used."""
-    profile = image.info.get("icc_profile")
-    return not profile or _transform(profile, image.mode) is None
-
-
 def _shallow(image: Image.Image) -> Image.Image:
     """8-bit grey of a picture with deeper grey values; any other picture as it is."""
     if image.mode.startswith("I;16"):
@@ -148,6 +142,12 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
         image = image.convert("L" if image.mode == "1" else "RGB")
     transform = _transform(profile, image.mode)
     return image if transform is None else transform.apply(image)
+
+
+def is_srgb(image: Image.Image) -> bool:
+    """Whether its values are those of the picture: no profile, sRGB's, or one that can't be used."""
+    profile = image.info.get("icc_profile")
+    return not profile or _transform(profile, image.mode) is None
 
 
 @functools.lru_cache(maxsize=16)

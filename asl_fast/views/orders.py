@@ -53,6 +53,8 @@ class ViewExecutor(Protocol):
     `PhotoPatch` of an edit takes its photo from the same source, as a share of its length.
     A photo that can't be read or decoded is replaced by the next one (the first after the last), told of
     once, and not tried again.
+    `make` may be called from several threads at once, as `stream` does: the next batch then keeps busy what
+    has nothing left to do for this one. An executor that can't do that takes a lock.
     """
 
     def make(self, orders: Sequence[ViewOrder], /) -> MadeViews:

@@ -15,7 +15,7 @@ def stream(
     """The views of each batch of orders, in order; up to `ahead` batches are made before they are asked for.
 
     An exception of the executor or of `batches` comes out at its batch's turn. Closing the iterator waits
-    for the batch that is being made and leaves no thread; the executor stays open.
+    for the batches that are being made and leaves no thread; the executor stays open.
     """
     if ahead < 1:
         raise ValueError(f"stream: ahead must be 1 or more, got {ahead}")
@@ -23,16 +23,24 @@ def stream(
 
 
 def _made(executor: ViewExecutor, batches: Iterator[Sequence[ViewOrder]], ahead: int) -> Iterator[MadeViews]:
-    def make_next() -> MadeViews | None:
-        orders = next(batches, None)
+    def make(drawn: Future[Sequence[ViewOrder] | None]) -> MadeViews | None:
+        orders = drawn.result()
         return None if orders is None else executor.make(orders)
 
-    # One thread: an executor shares the work of a batch out itself, and `batches` is drawn from in order.
-    pool = ThreadPoolExecutor(1, thread_name_prefix="asl_fast-views")
+    drawing = ThreadPoolExecutor(1, thread_name_prefix="asl_fast-orders")
+    making = ThreadPoolExecutor(ahead, thread_name_prefix="asl_fast-stream")
+    coming: deque[Future[MadeViews | None]] = deque()
+
+    def ask() -> None:
+        coming.append(making.submit(make, drawing.submit(next, batches, None)))
+
     try:
-        coming: deque[Future[MadeViews | None]] = deque(pool.submit(make_next) for _ in range(ahead))
+        for _ in range(ahead):
+            ask()
         while (made := coming.popleft().result()) is not None:
-            coming.append(pool.submit(make_next))
+            ask()
             yield made
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        drawing.shutdown(wait=False, cancel_futures=True)
+        making.shutdown(wait=True, cancel_futures=True)
+        drawing.shutdown(wait=True)

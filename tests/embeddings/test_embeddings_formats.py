@@ -129,7 +129,7 @@ def test_a_list_given_by_hand_replaces_the_ids(tmp_path):
 
 @pytest.mark.parametrize("dtype", ["<f2", ">f4", "<f8"])
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".h5"])
-def test_other_floating_types_are_converted(tmp_path, dtype, suffix):
+def test_other_floating_types_stay_as_they_are(tmp_path, dtype, suffix):
     row_ND = make(3).row_ND.astype(dtype)
     if suffix == ".npy":
         np.save(tmp_path / "r.npy", row_ND)
@@ -140,8 +140,26 @@ def test_other_floating_types_are_converted(tmp_path, dtype, suffix):
             file["vectors"] = row_ND
             file["image_names"] = ["a", "b", "c"]
     found = read_embeddings(tmp_path / f"r{suffix}")
-    np.testing.assert_array_equal(found.row_ND, row_ND.astype(np.float32))
-    assert found.row_ND.dtype == np.float32 and found.row_ND.dtype.isnative
+    native_ND = row_ND.astype(row_ND.dtype.newbyteorder("="))
+    np.testing.assert_array_equal(found.row_ND, native_ND, strict=True)
+    np.testing.assert_array_equal(found.norm_N, norms(row_ND.astype(np.float32)), strict=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_other_floating_types_go_through_every_format(tmp_path, dtype, suffix):
+    row_ND = make(30).row_ND.astype(dtype)
+    write_embeddings(tmp_path / f"r{suffix}", make(30, row_ND=row_ND))
+    np.testing.assert_array_equal(read_embeddings(tmp_path / f"r{suffix}").row_ND, row_ND, strict=True)
+
+
+def test_a_header_of_another_type_for_the_same_bytes_is_noticed(tmp_path):
+    write_embeddings(tmp_path / "r.npy", make(4, 8))
+    whole = (tmp_path / "r.npy").read_bytes()
+    (tmp_path / "r.npy").write_bytes(whole.replace(b"'<f4'", b"'>f4'", 1))
+    assert "its rows are not those" in complaint(tmp_path / "r.npy")
+    (tmp_path / "r.npy").write_bytes(whole.replace(b"'<f4'", b"'<f2'", 1).replace(b"(4, 8)", b"(8, 8)", 1))
+    assert "its rows are not those" in complaint(tmp_path / "r.npy")
 
 
 def test_a_double_too_large_for_float32_is_named(tmp_path):
@@ -156,7 +174,7 @@ def test_a_double_too_large_for_float32_is_named(tmp_path):
     ("array", "words"),
     [
         (np.asfortranarray(np.ones((3, 4), np.float32)), "Fortran order"),
-        (np.ones((3, 4), np.int32), "must be float32 (float16 and float64 are converted), got int32"),
+        (np.ones((3, 4), np.int32), "must be float32 (or float16, float64), got int32"),
         (np.ones((3, 4), np.complex64), "got complex64"),
         (np.ones((3, 4), bool), "got bool"),
         (np.ones(4, np.float32), "must have shape (N, D), got (4,)"),

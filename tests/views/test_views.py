@@ -23,6 +23,11 @@ def orders_of(num_photos, num_views, seed, recipe="disc"):
     ]
 
 
+def here(source):
+    """In this process: no process to wait for."""
+    return CpuExecutor(source, num_workers=0)
+
+
 def same(one, other):
     assert_array_equal(one.pixels_BHWC, other.pixels_BHWC)
     assert_array_equal(one.photo_B, other.photo_B)
@@ -34,7 +39,7 @@ def same(one, other):
 
 def test_a_view_is_the_chain_of_the_decoded_photo(encoded, photos):
     chain = Chain((LEFT_HALF, FIT))
-    made = CpuExecutor(photos).make([ViewOrder(3, chain)])
+    made = here(photos).make([ViewOrder(3, chain)])
     view = chain.view(np.asarray(decode(encoded[3])), [])
     assert_array_equal(made.pixels_BHWC[0], view.pixels)
     assert_array_equal(made.trace_B[0].matrix, view.trace.matrix)
@@ -48,13 +53,13 @@ def test_files_shards_and_memory_give_the_same_views(tmp_path, encoded):
         for number in range(len(encoded)):
             shard.add(tmp_path / f"{number}.jpg", f"{number}.jpg")
     orders = orders_of(len(encoded), 6, seed=1)
-    made = CpuExecutor(MemoryPhotos(encoded)).make(orders)
+    made = here(MemoryPhotos(encoded)).make(orders)
     for place in (tmp_path, tmp_path / "shard.tar"):
-        same(CpuExecutor(FilePhotos(find_images(place))).make(orders), made)
+        same(here(FilePhotos(find_images(place))).make(orders), made)
 
 
 def test_a_broken_photo_is_replaced_by_the_next_and_told_once(encoded):
-    executor = CpuExecutor(MemoryPhotos([*encoded[:2], b"no photo", b"", *encoded[2:4], encoded[4][:90]]))
+    executor = here(MemoryPhotos([*encoded[:2], b"no photo", b"", *encoded[2:4], encoded[4][:90]]))
     chain = Chain((FIT,))
     made = executor.make([ViewOrder(number, chain) for number in (2, 1, 6, 3, 2)])
     assert made.photo_B.tolist() == [4, 1, 0, 4, 4]
@@ -66,7 +71,7 @@ def test_a_broken_photo_is_replaced_by_the_next_and_told_once(encoded):
 def test_a_missing_file_is_a_failure(tmp_path, encoded):
     for number in range(2):
         (tmp_path / f"{number}.jpg").write_bytes(encoded[number])
-    executor = CpuExecutor(FilePhotos(find_images(tmp_path)))
+    executor = here(FilePhotos(find_images(tmp_path)))
     (tmp_path / "0.jpg").unlink()
     made = executor.make([ViewOrder(0, Chain((FIT,)))])
     assert made.photo_B.tolist() == [1]
@@ -74,13 +79,13 @@ def test_a_missing_file_is_a_failure(tmp_path, encoded):
 
 
 def test_only_broken_photos_are_one_clear_error():
-    executor = CpuExecutor(MemoryPhotos([b"", b"GIF89a"]))
-    with pytest.raises(ValueError, match=r"none of 2 photos can be decoded; the first: photo 0 in memory"):
+    executor = here(MemoryPhotos([b"", b"GIF89a"]))
+    with pytest.raises(ValueError, match=r"none of 2 photos can be decoded; photo 0: empty file"):
         executor.make([ViewOrder(0, Chain((FIT,)))])
 
 
 def test_no_orders_are_no_views(photos):
-    made = CpuExecutor(photos).make([])
+    made = here(photos).make([])
     assert len(made.pixels_BHWC) == 0 and made.trace_B == () and made.failures == ()
 
 
@@ -96,22 +101,33 @@ def test_no_orders_are_no_views(photos):
 )
 def test_orders_that_are_no_batch_are_refused(photos, orders, told):
     with pytest.raises(ValueError, match=told):
-        CpuExecutor(photos).make(orders)
+        here(photos).make(orders)
 
 
 def test_a_stream_is_the_batches_in_order(photos):
     batches = [orders_of(6, 3, seed) for seed in range(5)]
-    executor = CpuExecutor(photos)
+    executor = here(photos)
     for made, orders in zip(stream(executor, batches, ahead=3), batches, strict=True):
         same(made, executor.make(orders))
 
 
 def test_a_streams_exception_comes_at_its_batch(photos):
-    views = stream(CpuExecutor(photos), [orders_of(6, 2, 0), [ViewOrder(9, Chain((FIT,)))]])
+    views = stream(here(photos), [orders_of(6, 2, 0), [ViewOrder(9, Chain((FIT,)))]])
     assert len(next(views).trace_B) == 2
     with pytest.raises(ValueError, match="from 0 to 5, got 9"):
         next(views)
     assert not threads()
+
+
+def test_an_exception_among_the_orders_comes_at_its_batch(photos):
+    def batches():
+        yield orders_of(6, 2, 0)
+        raise KeyError("no more")
+
+    views = stream(here(photos), batches(), ahead=3)
+    next(views)
+    with pytest.raises(KeyError, match="no more"):
+        next(views)
 
 
 def test_a_closed_stream_leaves_no_thread(photos):
@@ -122,14 +138,14 @@ def test_a_closed_stream_leaves_no_thread(photos):
             drawn.append(seed)
             yield orders_of(6, 1, seed)
 
-    views = stream(CpuExecutor(photos), batches(), ahead=2)
+    views = stream(here(photos), batches(), ahead=2)
     next(views)
     views.close()
     assert not threads() and len(drawn) <= 4
 
 
 def threads():
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("asl_fast")]
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("asl_fast-str")]
 
 
 def test_ranks_share_all_photos_evenly():

@@ -6,6 +6,6 @@ pairs.py      two traces -> points, boxes and patch pairs        polygons.py  co
 
 from asl_fast.edits.trace.following import trace
 from asl_fast.edits.trace.pairs import Alignment, PatchPairs
-from asl_fast.edits.trace.trace import Trace
+from asl_fast.edits.trace.trace import Cover, Trace
 
-__all__ = ["Alignment", "PatchPairs", "Trace", "trace"]
+__all__ = ["Alignment", "Cover", "PatchPairs", "Trace", "trace"]
