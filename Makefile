@@ -3,13 +3,14 @@
 # make test    every test but the slow ones                         make sanitize  native tests under ASan and UBSan
 # make slow    the slow tests                                       make bench     throughput, beside the peers
 # make bench-search [PHOTOS="dir1 dir2"] [QUICK=1]   exact search beside every peer, and each goal: 20 minutes (3)
+# make dali    installs DALI (0.7 GB) and runs the tests that need it; `make test` then runs them too
 # make bench-loss   the training loss beside its peers, and each goal: 5 minutes on the CPU
 # Each sets up what it needs in .venv first. PYTHON=... picks the interpreter (3.11 to 3.13).
 
 SOURCES := $(shell find csrc -type f) CMakeLists.txt pyproject.toml constraints.txt scripts/setup.sh
 RUN := .venv/bin/python -m
 
-.PHONY: demo test slow lint sanitize triton bench bench-search bench-loss clean
+.PHONY: demo test slow dali lint sanitize triton bench bench-search bench-loss clean
 .DELETE_ON_ERROR:
 
 .venv/%.stamp: $(SOURCES)
@@ -31,6 +32,14 @@ test: .venv/test.stamp
 
 slow: .venv/test.stamp
 	$(RUN) pytest -m slow
+
+.venv/dali.stamp: constraints.txt | .venv/test.stamp
+	$(RUN) pip --disable-pip-version-check --quiet install -c constraints.txt nvidia-dali-cuda130
+	.venv/bin/python -c "import asl_fast.views.dali"
+	touch $@
+
+dali: .venv/test.stamp .venv/dali.stamp
+	$(RUN) pytest tests/views/test_dali.py
 
 lint: .venv/lint.stamp
 	$(RUN) ruff check .

@@ -43,6 +43,17 @@ def corners(size: tuple[float, float]) -> NDArray[np.float64]:
     return np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
 
 
+def quad(matrix: Matrix, size: tuple[float, float]) -> list[tuple[float, float]]:
+    """Where the matrix takes a picture's corners, in `corners` order; plain numbers are faster for four."""
+    (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
+    width, height = size
+    points = []
+    for x, y in ((0.0, 0.0), (width, 0.0), (width, height), (0.0, height)):
+        last = g * x + h * y + i
+        points.append(((a * x + b * y + c) / last, (d * x + e * y + f) / last))
+    return points
+
+
 def moved(matrix: Matrix, point_N2: NDArray[np.float64]) -> NDArray[np.float64]:
     """Points (..., 2) through a homography."""
     point_N3 = point_N2 @ matrix[:, :2].T + matrix[:, 2]
@@ -64,9 +75,9 @@ def to_quad(quad_42: NDArray[np.float64]) -> Matrix:
 
 def onto_whole_canvas(matrix: Matrix, size: Size) -> tuple[Matrix, Size]:
     """The matrix and canvas that show all of a moved picture of `size`, no larger than can be drawn."""
-    point_42 = moved(matrix, corners(size))
-    low_2, high_2 = point_42.min(0), point_42.max(0)
-    return canvas(shift(*-low_2) @ matrix, tuple(high_2 - low_2))
+    x_4, y_4 = zip(*quad(matrix, size), strict=True)
+    left, top = min(x_4), min(y_4)
+    return canvas(shift(-left, -top) @ matrix, (max(x_4) - left, max(y_4) - top))
 
 
 def canvas(matrix: Matrix, edges: tuple[float, float]) -> tuple[Matrix, Size]:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import nn
 
 from asl_fast.edits import Pixels
@@ -24,6 +23,6 @@ def rows_of(
     descriptor.eval()
     rows = []
     for first in range(0, len(images), _AT_ONCE):
-        pixels_BHWC = np.stack([resize(Image.fromarray(image)) for image in images[first : first + _AT_ONCE]])
+        pixels_BHWC = np.stack([resize(image) for image in images[first : first + _AT_ONCE]])
         rows.append(descriptor(torch.from_numpy(pixels_BHWC).permute(0, 3, 1, 2).to(device)).cpu().numpy())
     return np.concatenate(rows).astype(np.float32)

@@ -85,6 +85,11 @@ class Views:
         self._photos = photos
         self._settings = settings
         self._seed = seed
+        if resize.mode not in _FIT_OF_MODE:
+            raise ValueError(
+                f"train: views of one batch must have one size, so resize_mode must be one of "
+                f"{', '.join(_FIT_OF_MODE)}, got {resize.mode!r}; start from another model"
+            )
         self._fit = Fit(edge_px=resize.edge_px, way=_FIT_OF_MODE[resize.mode])
         self._class_N = photos.classes(settings.pairs)
         num_pairs = settings.pairs.per_batch if photos.pairs else 0

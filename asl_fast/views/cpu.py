@@ -14,18 +14,20 @@ from typing import Protocol, Self
 import numpy as np
 
 from asl_fast.cores import num_cores
-from asl_fast.edits import Chain, Pixels, Trace
+from asl_fast.edits import Trace
 from asl_fast.images import Failure
-from asl_fast.views.making import MadePhoto, Maker
+from asl_fast.views.making import MadePhoto, Maker, PhotoOrder, Read
 from asl_fast.views.orders import MadeViews, ViewOrder, edge_of
 from asl_fast.views.processes import WorkerProcess
 from asl_fast.views.sources import PhotoSource
+
+_MOST_AT_ONCE = 4  # photos in one message to a worker
 
 
 class _Makes(Protocol):
     """A Maker, or the process that has one."""
 
-    def make(self, photo: int, chains: Sequence[Chain], rows: Sequence[Pixels], /) -> MadePhoto: ...
+    def make(self, orders: Sequence[PhotoOrder], /) -> list[MadePhoto]: ...
 
 
 class CpuExecutor:
@@ -49,11 +51,12 @@ class CpuExecutor:
         self._told: set[int] = set()
         self._lock = threading.Lock()
         processes = [WorkerProcess(source, cache_bytes // num) for _ in range(num)]
-        makers: Sequence[_Makes] = processes or [Maker(source.data, len(source), cache_bytes)]
+        makers: Sequence[_Makes] = processes or [Maker(_reader(source), len(source), cache_bytes)]
         # One thread for each waits for its answers; whichever is free takes the next photo.
         self._free: queue.SimpleQueue[_Makes] = queue.SimpleQueue()
         for maker in makers:
             self._free.put(maker)
+        self._num_makers = len(makers)
         self._threads = ThreadPoolExecutor(len(makers), thread_name_prefix="asl_fast-views")
         self._stop = weakref.finalize(self, _stop, self._threads, processes, os.getpid())
 
@@ -64,17 +67,11 @@ class CpuExecutor:
         rows_of: dict[int, list[int]] = {}
         for row, order in enumerate(orders):
             rows_of.setdefault(order.photo, []).append(row)
-        coming = [
-            self._threads.submit(
-                self._made, photo, [orders[row].chain for row in rows], [pixels_BHWC[row] for row in rows]
-            )
+        by_photo = [
+            PhotoOrder(photo, [orders[row].chain for row in rows], [pixels_BHWC[row] for row in rows])
             for photo, rows in rows_of.items()
         ]
-        try:
-            made_photos = [future.result() for future in coming]
-        finally:
-            for future in coming:
-                future.cancel()
+        made_photos = self._made_photos(by_photo)
         trace_of_row: dict[int, Trace] = {}
         photo_B = np.empty(len(orders), np.int64)
         broken: dict[int, str] = {}
@@ -100,10 +97,23 @@ class CpuExecutor:
     ) -> None:
         self.close()
 
-    def _made(self, photo: int, chains: list[Chain], rows: list[Pixels]) -> MadePhoto:
+    def _made_photos(self, orders: list[PhotoOrder]) -> list[MadePhoto]:
+        """Some photos at a time, so that the last worker isn't long alone and few messages are sent."""
+        step = max(1, min(_MOST_AT_ONCE, len(orders) // (2 * self._num_makers)))
+        coming = [
+            self._threads.submit(self._made, orders[first : first + step])
+            for first in range(0, len(orders), step)
+        ]
+        try:
+            return [made for future in coming for made in future.result()]
+        finally:
+            for future in coming:
+                future.cancel()
+
+    def _made(self, orders: list[PhotoOrder]) -> list[MadePhoto]:
         maker = self._free.get()
         try:
-            return maker.make(photo, chains, rows)
+            return maker.make(orders)
         finally:
             self._free.put(maker)
 
@@ -127,3 +137,13 @@ def _stop(threads: ThreadPoolExecutor, processes: list[WorkerProcess], owner: in
     threads.shutdown(wait=True)
     for process in processes:
         process.close()
+
+
+def _reader(source: PhotoSource) -> Read:
+    def read(number: int) -> bytes | OSError:
+        try:
+            return source.data(number)
+        except OSError as error:
+            return error
+
+    return lambda numbers: [read(number) for number in numbers]

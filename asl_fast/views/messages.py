@@ -1,9 +1,9 @@
 """What an executor and its worker processes say to each other: frames of JSON or of plain bytes.
 
-executor -> worker   {"photo", "chains", "edge_px"}: make these views, into the shared memory
-worker -> executor   {"data": number}: the encoded file of a photo, please
-executor -> worker   the file's bytes, {"errno", "text"}: it can't be read, or {"fault"}: give up
-worker -> executor   {"made": photo, "traces", "broken"}, or {"error": kind, "text"}
+executor -> worker   {"edge_px", "orders": [[photo, chains], ...]}: make these, into the shared memory
+worker -> executor   {"read": numbers}: the encoded files of these photos, please
+executor -> worker   for each the file's bytes, or {"errno", "text"}: it can't be read; or {"fault"}: give up
+worker -> executor   {"made": [[photo, traces, broken], ...]}, or {"error": kind, "text"}
 """
 
 from __future__ import annotations

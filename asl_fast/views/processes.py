@@ -15,8 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from asl_fast.edits import Chain, Pixels
-from asl_fast.views.making import MadePhoto
+from asl_fast.views.making import MadePhoto, PhotoOrder
 from asl_fast.views.messages import receive, send, trace_of
 from asl_fast.views.sources import PhotoSource
 
@@ -46,26 +45,25 @@ class WorkerProcess:
             env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )
 
-    def make(self, photo: int, chains: Sequence[Chain], rows: Sequence[Pixels]) -> MadePhoto:
+    def make(self, orders: Sequence[PhotoOrder]) -> list[MadePhoto]:
         """As `Maker.make`. RuntimeError if the process has died."""
-        self._fault = None
+        rows = [row for order in orders for row in order.rows]
         shared = self._memory(sum(row.nbytes for row in rows))
-        order = {
-            "photo": photo,
-            "chains": [chain.to_json() for chain in chains],
-            "edge_px": rows[0].shape[0],
-        }
-        answer = self._asked(order, photo)
+        told = [[order.photo, [chain.to_json() for chain in order.chains]] for order in orders]
+        self._fault = None
+        answer = self._asked({"edge_px": rows[0].shape[0], "orders": told}, orders)
         if "error" in answer:
             if self._fault is not None:
                 raise self._fault
             if answer["error"] == "ValueError":
                 raise ValueError(answer["text"])
-            raise RuntimeError(f"views: photo {photo} ({self._source.place(photo)}):\n{answer['text']}")
+            raise RuntimeError(f"views: a fault in a worker process; {self._among(orders)}\n{answer['text']}")
         for number, row in enumerate(rows):
             row[:] = np.frombuffer(shared, np.uint8, row.nbytes, number * row.nbytes).reshape(row.shape)
-        traces = [trace_of(plain) for plain in answer["traces"]]
-        return MadePhoto(answer["made"], traces, dict(answer["broken"]))
+        return [
+            MadePhoto(photo, [trace_of(plain) for plain in traces], dict(broken))
+            for photo, traces, broken in answer["made"]
+        ]
 
     def end(self) -> None:
         """End the process; whoever waits for its answer gets a RuntimeError."""
@@ -86,21 +84,23 @@ class WorkerProcess:
             self._shared.close()
         os.close(self._shared_fd)
 
-    def _asked(self, order: dict[str, Any], photo: int) -> dict[str, Any]:
+    def _asked(self, task: dict[str, Any], orders: Sequence[PhotoOrder]) -> dict[str, Any]:
         assert self._process.stdin is not None and self._process.stdout is not None
         try:
-            send(self._process.stdin, order)
+            send(self._process.stdin, task)
             while True:
                 answer = cast(dict[str, Any], receive(self._process.stdout))
-                if "data" not in answer:
+                if "read" not in answer:
                     return answer
-                send(self._process.stdin, self._data(answer["data"]))
+                for number in answer["read"]:
+                    send(self._process.stdin, self._data(number))
+                    if self._fault is not None:
+                        break
         except (EOFError, BrokenPipeError):
             status = self._process.wait(_PATIENCE_S)
             ended = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
             raise RuntimeError(
-                f"views: a worker process {ended} while it made views of photo {photo} "
-                f"({self._source.place(photo)}); if memory ran out, use fewer workers"
+                f"views: a worker process {ended}; {self._among(orders)} If memory ran out, use fewer workers"
             ) from None
 
     def _data(self, number: int) -> bytes | dict[str, Any]:
@@ -108,9 +108,13 @@ class WorkerProcess:
             return self._source.data(number)
         except OSError as error:
             return {"errno": error.errno or errno.EIO, "text": error.strerror or str(error)}
-        except Exception as fault:  # of the source: raised once the worker has given the order up
+        except Exception as fault:  # of the source: raised once the worker has given the orders up
             self._fault = fault
             return {"fault": str(fault)}
+
+    def _among(self, orders: Sequence[PhotoOrder]) -> str:
+        places = ", ".join(self._source.place(order.photo) for order in orders)
+        return f"it made views of {places}."
 
     def _memory(self, num_bytes: int) -> mmap.mmap:
         if self._shared is None or len(self._shared) < num_bytes:

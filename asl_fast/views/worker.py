@@ -7,13 +7,14 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asl_fast.edits import Chain
-from asl_fast.views.making import Maker
+from asl_fast.views.making import Maker, PhotoOrder
 from asl_fast.views.messages import plain_trace, receive, send
 
 
@@ -27,20 +28,17 @@ def serve(shared_fd: int, num_photos: int, cache_bytes: int) -> None:
     shared = _Shared(shared_fd)
     try:
         while True:
-            order = receive(orders)
-            assert isinstance(order, dict)
-            send(answers, _answer(maker, order, shared))
+            task = receive(orders)
+            assert isinstance(task, dict)
+            send(answers, _answer(maker, task, shared))
     except (EOFError, BrokenPipeError):
         # nobody is left to hear of it; the interpreter's own flush at exit would fail again
         os._exit(0)
 
 
-def _answer(maker: Maker, order: dict[str, Any], shared: _Shared) -> dict[str, Any]:
-    chains = [Chain.from_json(text) for text in order["chains"]]
-    edge_px = order["edge_px"]
-    rows = list(shared.array((len(chains), edge_px, edge_px, 3)))
+def _answer(maker: Maker, task: dict[str, Any], shared: _Shared) -> dict[str, Any]:
     try:
-        made = maker.make(order["photo"], chains, rows)
+        made = maker.make(_orders(task, shared))
     except (EOFError, BrokenPipeError):
         raise
     except ValueError as error:
@@ -48,10 +46,22 @@ def _answer(maker: Maker, order: dict[str, Any], shared: _Shared) -> dict[str, A
     except Exception:
         return {"error": "other", "text": traceback.format_exc()}
     return {
-        "made": made.photo,
-        "traces": [plain_trace(trace) for trace in made.traces],
-        "broken": list(made.broken.items()),
+        "made": [
+            [one.photo, [plain_trace(trace) for trace in one.traces], list(one.broken.items())]
+            for one in made
+        ]
     }
+
+
+def _orders(task: dict[str, Any], shared: _Shared) -> list[PhotoOrder]:
+    """The executor reads the rows in the order of the chains."""
+    edge_px = task["edge_px"]
+    num_views = sum(len(chains) for _, chains in task["orders"])
+    row = iter(shared.array((num_views, edge_px, edge_px, 3)))
+    return [
+        PhotoOrder(photo, [Chain.from_json(text) for text in chains], [next(row) for _ in chains])
+        for photo, chains in task["orders"]
+    ]
 
 
 class _Asking:
@@ -61,14 +71,17 @@ class _Asking:
         self._orders = orders
         self._answers = answers
 
-    def __call__(self, number: int) -> bytes:
-        send(self._answers, {"data": number})
+    def __call__(self, numbers: Sequence[int]) -> list[bytes | OSError]:
+        send(self._answers, {"read": list(numbers)})
+        return [self._next() for _ in numbers]
+
+    def _next(self) -> bytes | OSError:
         data = receive(self._orders)
         if isinstance(data, bytes):
             return data
-        if "fault" in data:
+        if "fault" in data:  # the last that comes
             raise RuntimeError(data["fault"])
-        raise OSError(data["errno"], data["text"])
+        return OSError(data["errno"], data["text"])
 
 
 class _Shared:

@@ -151,9 +151,7 @@ def learn(files, photo_folder, start_model, out, pairs, **change):
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_training_turns_the_norms_of_pairs_their_way(
-    files, photo_folder, start_model, tmp_path, order
-):
+def test_training_turns_the_norms_of_pairs_their_way(files, photo_folder, start_model, tmp_path, order):
     pairs = [FilePair(files[a], files[b], order, "") for a, b in THREE]
     outcome = learn(files, photo_folder, start_model, tmp_path / "run", pairs)
     before, after = outcome.pairs_before, outcome.pairs_after

@@ -97,7 +97,9 @@ def test_a_killed_worker_is_one_clear_error(photos):
         executor.make(orders_of(6, 2, seed=0))
         (worker,) = children(os.getpid()) - others
         os.kill(worker, signal.SIGKILL)
-        with pytest.raises(RuntimeError, match="a worker process was ended by signal 9 while it made views"):
+        with pytest.raises(
+            RuntimeError, match="a worker process was ended by signal 9; it made views of photo 0 in memory"
+        ):
             executor.make([ViewOrder(0, Chain((FIT,)))])
 
 

@@ -10,6 +10,8 @@ import numpy as np
 from asl_fast.edits.photometric.matrices import saturated, together
 from asl_fast.edits.steps import Recolour, Size, Step
 
+_LUMA = together(saturated(0))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Grayscale:
@@ -20,4 +22,4 @@ class Grayscale:
         return cls()
 
     def steps(self, size: Size) -> list[Step]:
-        return [Recolour(together(saturated(0)))]
+        return [Recolour(_LUMA)]

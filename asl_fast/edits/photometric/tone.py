@@ -33,13 +33,13 @@ class Tone:
     def steps(self, size: Size) -> list[Step]:
         if self.filter == "cross":
             return [Lookup(self._crossed())]
-        keep = brighter(1 - self.amount, 0)
+        keep = brighter(1 - self.amount, 0)[:3]
         return [Recolour((keep + self.amount * self._full()).astype(np.float32))]
 
     def _full(self) -> np.ndarray:
         """(3, 4) matrix of the whole filter."""
         if self.filter == "negative":
-            return brighter(-1, 255)
+            return brighter(-1, 255)[:3]
         if self.filter == "faded":
             return together(saturated(0.5), brighter(0.7, 60))
         if self.filter == "sepia":

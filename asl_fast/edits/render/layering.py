@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-import math
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from asl_fast.edits.edit import Pixels, Pool
-from asl_fast.edits.geometry import corners, moved, scaling, shift
+from asl_fast.edits.geometry import scaling, shift
 from asl_fast.edits.patches import Patch, PhotoPatch, PlainPatch, SignPatch, TextPatch, drawn
-from asl_fast.edits.render.warping import own, plain, resized, warped, warped_into
+from asl_fast.edits.render.values import random_bytes
+from asl_fast.edits.render.warping import own, plain, resized, touched, warped, warped_into
 from asl_fast.edits.steps import Erase, Matrix, Onto, Over
 
+_STAYS = np.eye(3)
 _FRACTION_BITS = 4  # OpenCV's polygons: corners in sixteenths of a pixel
 
 
 def onto(pixels: Pixels, step: Onto, pool: Pool) -> Pixels:
     if isinstance(step.patch, PlainPatch):
-        laid = plain(step.size, step.patch.fill)
+        below = plain(step.size, step.patch.fill)
     else:
-        laid = resized(_opaque(step.patch, pool), step.size)
-    below = laid
-    laid = own(laid) if step.opacity == 1 else laid.copy()
+        below = resized(_opaque(step.patch, pool), step.size)
+    if step.opacity == 1:
+        laid = own(below)
+        warped_into(laid, pixels, step.matrix)
+        return laid
+    if (step.matrix == _STAYS).all() and step.size == (pixels.shape[1], pixels.shape[0]):
+        return _mixed(below, pixels, step.opacity)
+    laid = below.copy()
     warped_into(laid, pixels, step.matrix)
-    return laid if step.opacity == 1 else _mixed(below, laid, step.opacity)
+    return _mixed(below, laid, step.opacity)
 
 
 def over(pixels: Pixels, step: Over, pool: Pool) -> Pixels:
-    window = _window(step.matrix, pixels)
+    window = touched(step.matrix, (1, 1), (pixels.shape[1], pixels.shape[0]))
     if window is None:
         return pixels
     left, top, right, bottom = window
@@ -54,10 +59,13 @@ def erase(pixels: Pixels, step: Erase, pool: Pool) -> Pixels:
     if step.noise_seed is None:
         fill_polygons(result, step.polygons, step.fill)
         return result
-    mask_HW = np.zeros(pixels.shape[:2], np.uint8)
-    fill_polygons(mask_HW, step.polygons, (255, 255, 255))
-    noise = np.random.default_rng(step.noise_seed).integers(0, 256, pixels.shape, np.uint8)
-    cv2.copyTo(noise, mask_HW, result)
+    left, top = np.maximum(0, np.floor(np.min([one.min(0) for one in step.polygons], 0) - 1)).astype(int)
+    right, bottom = np.ceil(np.max([one.max(0) for one in step.polygons], 0) + 1).astype(int)
+    under = result[top:bottom, left:right]
+    mask_HW = np.zeros(under.shape[:2], np.uint8)
+    fill_polygons(mask_HW, tuple(one - (left, top) for one in step.polygons), (255, 255, 255))
+    noise = random_bytes(step.noise_seed, under.size)
+    cv2.copyTo(noise.reshape(under.shape), mask_HW, under)
     return result
 
 
@@ -68,8 +76,10 @@ def fill_polygons(
     for corner_C2 in polygons:
         low, high = corner_C2.min(0), corner_C2.max(0)
         if len(corner_C2) == 4 and (corner_C2 == np.rint(corner_C2)).all() and _is_box(corner_C2, low, high):
-            (left, top), (right, bottom) = np.maximum(low, 0).astype(int), np.maximum(high, 0).astype(int)
-            canvas[top:bottom, left:right] = fill if canvas.ndim == 3 else fill[0]
+            left, top, right, bottom = (int(edge) for edge in (*low, *high))
+            if right > left and bottom > top:
+                # fifteen times as fast as NumPy's broadcast; OpenCV's corners belong to the box
+                cv2.rectangle(canvas, (left, top), (right - 1, bottom - 1), fill, cv2.FILLED)
         else:
             fixed = np.rint((corner_C2 - 0.5) * (1 << _FRACTION_BITS)).astype(np.int32)
             cv2.fillPoly(canvas, [fixed], fill, shift=_FRACTION_BITS)
@@ -87,15 +97,6 @@ def _opaque(patch: Patch, pool: Pool) -> Pixels:
     if isinstance(patch, PlainPatch):
         return plain((1, 1), patch.fill)
     return np.ascontiguousarray(drawn(patch)[:, :, :3])
-
-
-def _window(matrix: Matrix, pixels: Pixels) -> tuple[int, int, int, int] | None:
-    """The part of the picture (left, top, right, bottom) that a patch can touch, None if it is off it."""
-    corner_42 = moved(matrix, corners((1, 1)))
-    (x0, y0), (x1, y1) = corner_42.min(0).tolist(), corner_42.max(0).tolist()
-    left, top = max(0, math.floor(x0)), max(0, math.floor(y0))
-    right, bottom = min(pixels.shape[1], math.ceil(x1)), min(pixels.shape[0], math.ceil(y1))
-    return (left, top, right, bottom) if right > left and bottom > top else None
 
 
 def _mixed(below: Pixels, above: Pixels, opacity: float) -> Pixels:

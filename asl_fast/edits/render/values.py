@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import math
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from asl_fast.edits.edit import Pixels, Pool
 from asl_fast.edits.render.warping import own
@@ -17,7 +21,8 @@ from asl_fast.edits.steps import (
     ShufflePixels,
 )
 
-_BYTES_SIGMA = 2 * 73.9  # standard deviation of a sum of four random bytes
+_NOISE_LEVELS = 32  # standard deviation of the table of noise, in its own levels
+_NOISE_VALUES = 1 << 20
 
 
 def recolour(pixels: Pixels, step: Recolour, pool: Pool) -> Pixels:
@@ -30,37 +35,74 @@ def lookup(pixels: Pixels, step: Lookup, pool: Pool) -> Pixels:
 
 
 def flatten_histogram(pixels: Pixels, step: FlattenHistogram, pool: Pool) -> Pixels:
-    shade = cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb)
-    flat = cv2.equalizeHist(np.ascontiguousarray(shade[:, :, 0]))
-    shade[:, :, 0] = cv2.addWeighted(flat, step.share, shade[:, :, 0], 1 - step.share, 0)
-    return np.asarray(cv2.cvtColor(shade, cv2.COLOR_YCrCb2RGB))
+    colours = cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb)
+    light = cv2.extractChannel(colours, 0)
+    cv2.insertChannel(
+        cv2.addWeighted(cv2.equalizeHist(light), step.share, light, 1 - step.share, 0), colours, 0
+    )
+    return np.asarray(cv2.cvtColor(colours, cv2.COLOR_YCrCb2RGB))
 
 
 def add_noise(pixels: Pixels, step: AddNoise, pool: Pool) -> Pixels:
     rng = np.random.default_rng(step.seed)
+    height, width = pixels.shape[:2]
     if step.sigma > 0:
-        # the sum of four bytes is nearly normal, and eight times as fast to draw
-        byte_4N = np.frombuffer(rng.bytes(4 * pixels.size), np.uint8).reshape(4, -1)
-        sum_N = byte_4N.sum(0, dtype=np.int16).reshape(pixels.shape)
-        scaled = (sum_N - np.int16(510)) * np.float32(step.sigma / _BYTES_SIGMA)
-        pixels = np.asarray(cv2.add(pixels, scaled, dtype=cv2.CV_8U))
+        # every row begins at another place of the table
+        first_H = rng.integers(0, _NOISE_VALUES - 3 * width, height)
+        noise = _noise_rows(3 * width)[first_H].reshape(pixels.shape)
+        gain = step.sigma / _NOISE_LEVELS
+        pixels = np.asarray(cv2.addWeighted(pixels, 1, noise, gain, -128 * gain), np.uint8)
     if step.salt_share > 0:
         pixels = np.ascontiguousarray(own(pixels))
-        height, width = pixels.shape[:2]
         number = round(step.salt_share * width * height)
         place_S = rng.integers(0, width * height, number)
         pixels.reshape(-1, 3)[place_S] = 255 * rng.integers(0, 2, (number, 1), np.uint8)
     return pixels
 
 
+def _noise_rows(width: int) -> NDArray[np.uint8]:
+    """(places, width): the table of noise from each of its places on; nothing is copied."""
+    table = _noise_table()
+    rows = np.lib.stride_tricks.as_strided(table, (_NOISE_VALUES - width, width), (1, 1), writeable=False)
+    return np.asarray(rows, np.uint8)
+
+
+@functools.cache
+def _noise_table() -> NDArray[np.uint8]:
+    """Nearly normal values about 128, the same on every machine: each is a sum of eight random bytes."""
+    byte_N8 = random_bytes(0, 8 * _NOISE_VALUES).reshape(-1, 8)
+    sigma = math.sqrt(8 * (256**2 - 1) / 12)
+    level_N = (byte_N8.sum(1, dtype=np.int32) - 8 * 127.5) * (_NOISE_LEVELS / sigma)
+    return np.asarray(np.clip(np.rint(level_N) + 128, 0, 255), np.uint8)
+
+
+def random_bytes(seed: int, number: int) -> NDArray[np.uint8]:
+    words = np.random.SFC64(seed).random_raw((number + 7) // 8).astype("<u8", copy=False)
+    return np.asarray(words.view(np.uint8)[:number], np.uint8)
+
+
 def shuffle_pixels(pixels: Pixels, step: ShufflePixels, pool: Pool) -> Pixels:
-    height, width = pixels.shape[:2]
-    rng = np.random.default_rng(step.seed)
-    place_S = np.flatnonzero(rng.random(width * height, np.float32) < step.share)
-    shuffled = np.ascontiguousarray(own(pixels))
-    flat = shuffled.reshape(-1, 3)
-    flat[place_S] = flat[rng.permutation(place_S)]
-    return shuffled
+    """Each of the chosen pixels goes to the place of the next, in an order without rhyme or reason."""
+    colour_N = cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA).view(np.uint32).reshape(-1)
+    place_S = _scattered(len(colour_N), step.share, step.seed)
+    colour_N[place_S] = colour_N[np.roll(place_S, 1)]
+    shuffled = colour_N.view(np.uint8).reshape(*pixels.shape[:2], 4)
+    return np.asarray(cv2.cvtColor(shuffled, cv2.COLOR_RGBA2RGB), np.uint8)
+
+
+def _scattered(number: int, share: float, seed: int) -> NDArray[np.uint32]:
+    """A share of 0 .. number - 1, none twice, scattered by a hash: multiply and xor-shift are one to one."""
+    bits = max(2, (number - 1).bit_length())
+    below = np.uint32((1 << bits) - 1)
+    half = np.uint32((bits + 1) // 2)
+    plus, *odd = (int(key) | 1 for key in np.random.default_rng(seed).integers(0, 1 << 32, 4, np.uint32))
+    place_S = np.arange(round(share * (1 << bits)), dtype=np.uint32)
+    place_S += np.uint32(plus)
+    for factor in odd:
+        place_S *= np.uint32(factor)
+        place_S &= below
+        place_S ^= place_S >> half
+    return place_S[place_S < number]
 
 
 def shade(pixels: Pixels, step: Shade, pool: Pool) -> Pixels:
@@ -70,17 +112,15 @@ def shade(pixels: Pixels, step: Shade, pool: Pool) -> Pixels:
 
 
 def screen(pixels: Pixels, step: Screen, pool: Pool) -> Pixels:
-    picture = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) if step.grey else pixels
+    picture = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) if step.grey else pixels, np.uint8)
     height, width = pixels.shape[:2]
     rows, columns = step.tile.shape
-    repeated = np.tile(step.tile, (-(-height // rows), -(-width // columns)))[:height, :width]
     most = step.levels - 1
-    # floor(value / 255 * most + threshold), in whole numbers: 1/256 steps of a level
-    threshold = (repeated * 256).astype(np.uint16)
-    level = (picture * np.uint16(most) + _per_channel(threshold, picture.ndim)) >> 8
-    screened = (level * (255 / most)).astype(np.uint8)
-    return np.asarray(cv2.cvtColor(screened, cv2.COLOR_GRAY2RGB)) if step.grey else screened
-
-
-def _per_channel(values: np.ndarray, ndim: int) -> np.ndarray:
-    return values[:, :, None] if ndim == 3 else values
+    # floor(value / 255 * most + threshold): the threshold is added as a share of a level's 255 / most values
+    threshold = np.rint(step.tile * (255 / most) - 0.5).astype(np.uint8)
+    repeated = np.tile(threshold, (-(-height // rows), -(-width // columns)))[:height, :width]
+    if not step.grey:
+        repeated = np.asarray(cv2.cvtColor(repeated, cv2.COLOR_GRAY2RGB), np.uint8)
+    level_256 = np.arange(256) * most // 255
+    screened = cv2.LUT(cv2.add(picture, repeated), (level_256 * 255 // most).astype(np.uint8))
+    return np.asarray(cv2.cvtColor(screened, cv2.COLOR_GRAY2RGB) if step.grey else screened, np.uint8)
