@@ -79,9 +79,11 @@ def parser() -> argparse.ArgumentParser:
     how = parser.add_argument_group("how")
     how.add_argument("--ids", choices=("stem", "path"), default="path", help="what names a photo")
     how.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
-    how.add_argument("--input", choices=sorted(INPUTS), default="cpu", help="who makes views (default: cpu)")
+    how.add_argument(
+        "--input", choices=INPUTS, default="cpu", help="views by worker processes, or by DALI on the device"
+    )
     how.add_argument("--threads", type=int, help="CPU threads (default: every core)")
-    how.add_argument("--workers", type=int, help="processes that make views (default: as many as threads)")
+    how.add_argument("--workers", type=int, help="processes that make views, 0 = none (default: --threads)")
     return parser
 
 

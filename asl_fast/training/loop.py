@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from asl_fast.images import Failure, ImageFile, Resize
 from asl_fast.models import DescriptorConfig, load_descriptor, save_descriptor
 from asl_fast.training.checkpoint import load_checkpoint, save_checkpoint
 from asl_fast.training.evaluation import FoldReport, FoldSet, evaluate_fold, make_fold_set
+from asl_fast.training.executors import check_input, open_executor
 from asl_fast.training.log import RunLog
 from asl_fast.training.pair_ratios import PairReport, measure_pairs
 from asl_fast.training.pairs import FilePair, number_pairs
@@ -30,12 +31,9 @@ from asl_fast.training.split import split_photos
 from asl_fast.training.start import new_loss, start_classes, start_descriptor
 from asl_fast.training.trainer import Trainer
 from asl_fast.training.views import Views
-from asl_fast.views import CpuExecutor, FilePhotos, PhotoSource, ViewExecutor
+from asl_fast.views import FilePhotos, ViewExecutor
 
 _PHOTO_EDGES = 2  # photos are kept at this many times the views' edge: a crop of a quarter is then sharp
-INPUTS: dict[str, Callable[[PhotoSource, int], ViewExecutor]] = {
-    "cpu": lambda source, num_workers: CpuExecutor(source, num_workers=num_workers)
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +96,10 @@ def train(
 
     Goes on from the checkpoint in `out` if there is one; the same command killed at any step and run again
     ends with the same weights. folder: where the images lie, for its manifest.csv.  pairs: hard negatives,
-    of photos in `files` or not.  views_from: a key of INPUTS.
+    of photos in `files` or not.  views_from: one of INPUTS.
     num_workers: processes that make views, 0 = this one makes them, between its steps.
     """
+    check_input(views_from)
     start = load_descriptor(settings.start, device)
     config = dataclasses.replace(start.config, edge_px=settings.edge_px or start.config.edge_px)
     check_same_run(out, run_identity(files, pairs, settings, seed, views_from, start.fingerprint))
@@ -120,7 +119,7 @@ def train(
     trainer = _trainer(start.module, config, photos.subset(split.trained), views, view_resize, seed, on, out)
     first_step = trainer.step
     source = FilePhotos([photos.files[number] for number in split.trained])
-    with closing(INPUTS[views_from](source, num_workers)) as executor:
+    with closing(open_executor(views_from, source, device=device, num_workers=num_workers)) as executor:
         waited_share = _run_steps(trainer, views, executor, measuring, out, failures, progress)
     after, pairs_after = measuring.report(trainer.ema, resize)
     num_trained = len(split.trained)

@@ -168,7 +168,9 @@ def test_even_pairs_are_drawn_together(files, photo_folder, start_model, tmp_pat
     gaps = []
     for weight in (0.0, 1.0):
         loss = dataclasses.replace(LOSS, gap_weight=weight)
-        outcome = learn(files, photo_folder, start_model, tmp_path / str(weight), pairs, loss=loss)
+        outcome = learn(
+            files, photo_folder, start_model, tmp_path / str(weight), pairs, loss=loss, frozen_statistics=True
+        )
         assert not outcome.pairs_after.held_back
         gaps.append(outcome.pairs_after.gap)
-    assert gaps[1] < 0.7 * gaps[0]
+    assert gaps[1] < 0.1 * gaps[0]
