@@ -223,7 +223,7 @@ def _open_index(args: argparse.Namespace) -> Snapshot | None:
         )
     return Snapshot(
         args.refs, device=args.device, num_threads=args.threads, memory_budget=_memory_budget(args),
-        keep_prepared=_wants_all_above(args),
+        keep_prepared=False,
     )  # fmt: skip
 
 
@@ -302,8 +302,9 @@ def _search(args: argparse.Namespace, index: Searchable, queries: Embeddings) ->
 
         if _wants_all_above(args):
             yield from index.pairs_above(
-                queries, args.min_score, args.tau, direction=args.direction, progress=show
-            )
+                queries, args.min_score, args.tau,
+                direction=args.direction, progress=show, folder=Path(args.out).parent,
+            )  # fmt: skip
         elif args.best_pairs is not None:
             yield index.best_pairs(
                 queries, args.best_pairs, args.tau, args.min_score,

@@ -11,6 +11,8 @@ For example, with `refs` and `queries` arrays of raw rows, or Embeddings:
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -105,3 +107,12 @@ class Index(Searchable):
         self, question: Question, num_pairs: int, k: int | None, progress: Progress | None
     ) -> Pairs:
         return self._parts.best_pairs(question, num_pairs, k, progress)
+
+    def _pairs_above(
+        self,
+        question: Question,
+        batch_pairs: int,
+        progress: Progress | None,
+        folder: str | os.PathLike[str] | None,
+    ) -> Iterator[Pairs]:
+        return self._parts.pairs_above(question, batch_pairs, progress, folder)

@@ -8,12 +8,14 @@ the next.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from asl_fast.indexes.stream import merged, streamed
 from asl_fast.kernels.ratio_search import (
     MAX_REFS,
     PreparedRefs,
@@ -94,6 +96,16 @@ class PreparedPart:
         best = self.refs.best_pairs(question, num_pairs, k=k, rank_N=self.rank_N, progress=progress)
         return replace(best, ref_row_M=self._rank_of(best.ref_row_M))
 
+    def pairs_above(self, question: Question, batch_pairs: int, progress: Progress | None) -> Iterator[Pairs]:
+        """`streamed`, with ranks in place of rows."""
+        return streamed(
+            question,
+            lambda some, num_pairs, shown: self.best_pairs(some, num_pairs, None, shown),
+            num_refs=len(self.refs),
+            batch_pairs=batch_pairs,
+            progress=progress,
+        )
+
     def _rank_of(self, row: NDArray[np.int64]) -> NDArray[np.int64]:
         return row if self.rank_N is None else self.rank_N[row]
 
@@ -140,6 +152,31 @@ class Parts:
             del part
         assert best is not None
         return best
+
+    def pairs_above(
+        self,
+        question: Question,
+        batch_pairs: int,
+        progress: Progress | None,
+        folder: str | os.PathLike[str] | None,
+    ) -> Iterator[Pairs]:
+        """Every pair at or above the question's scores: queries in order, best first within a query.
+
+        One part is streamed; with several, each is prepared once, and pairs wait in `folder`.
+        """
+        streams = self._streams(question, batch_pairs, progress)
+        if sum(part.num_rows > 0 for part in self._parts) == 1:
+            yield from next(streams)
+        else:
+            yield from merged(streams, num_queries=len(question), batch_pairs=batch_pairs, folder=folder)
+
+    def _streams(
+        self, question: Question, batch_pairs: int, progress: Progress | None
+    ) -> Iterator[Iterator[Pairs]]:
+        for part, shown in self._in_turn(len(question), progress):
+            stream = part.pairs_above(question, batch_pairs, shown)
+            del part  # a stream that has ended holds none
+            yield stream
 
     def prepared(self, number: int) -> PreparedPart:
         """The part, prepared if it wasn't."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from numpy.typing import ArrayLike
 
-from asl_fast.indexes.stream import BATCH_PAIRS, streamed
+from asl_fast.indexes.stream import BATCH_PAIRS
 from asl_fast.kernels.ratio_search import Progress, Question, ask, check_count
 from asl_fast.records import Candidates, Embeddings, Pairs
 
@@ -41,6 +42,14 @@ class Searchable(ABC):
     def _best_pairs(
         self, question: Question, num_pairs: int, k: int | None, progress: Progress | None
     ) -> Pairs: ...
+    @abstractmethod
+    def _pairs_above(
+        self,
+        question: Question,
+        batch_pairs: int,
+        progress: Progress | None,
+        folder: str | os.PathLike[str] | None,
+    ) -> Iterator[Pairs]: ...
 
     def search(
         self,
@@ -86,23 +95,21 @@ class Searchable(ABC):
         query_norms: ArrayLike | None = None,
         progress: Progress | None = None,
         batch_pairs: int = BATCH_PAIRS,
+        folder: str | os.PathLike[str] | None = None,
     ) -> Iterator[Pairs]:
         """Every pair with score >= min_score, in batches: queries in order, best first within a query.
 
         A batch holds all pairs of its queries, and at most batch_pairs unless one query alone has more. Work
         is done as batches are taken; leave the iterator and it ends. Takes about 160 bytes for each of
-        batch_pairs, or of the hits of the query that has the most, whichever is more.
+        batch_pairs, or of the hits of the query that has the most, whichever is more. Where references are
+        searched part by part (a memory budget, shards), all parts are searched before the first batch, and
+        pairs wait in a temporary file in `folder` (None: the system's), 32 bytes each.
         """
         if min_score is None:
             raise ValueError("pairs_above: min_score must be a number, got None; -1 is every pair")
         check_count(batch_pairs, "batch_pairs", 2**40)
-        return streamed(
-            self._question(queries, tau, min_score, direction, query_norms),
-            lambda question, num_pairs, shown: self._best_pairs(question, num_pairs, None, shown),
-            num_refs=len(self),
-            batch_pairs=batch_pairs,
-            progress=progress,
-        )
+        question = self._question(queries, tau, min_score, direction, query_norms)
+        return self._pairs_above(question, batch_pairs, progress, folder)
 
     def _question(
         self,

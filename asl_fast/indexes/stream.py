@@ -2,16 +2,20 @@
 
 How many hits a query has is not known before it is searched. So a batch is asked for its best pairs, one more
 than it may hold: fewer mean that these are all, as many that its queries must be asked again in smaller
-batches. The next batch is as large as the hits so far allow.
+batches. The next batch is as large as the hits so far allow. The streams of several parts of the references
+are merged on disk, so that each part is prepared once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asl_fast.kernels.ratio_search import Progress, Question
+from asl_fast.pair_runs import PairRuns, Run, as_pairs
 from asl_fast.records import Pairs
 
 BATCH_PAIRS = 2**18
@@ -46,6 +50,51 @@ def streamed(
         first += len(part)
         room = int(batch_pairs / 2 * len(part) / max(1, len(found)))
         step = max(1, min(room, 8 * step, _MAX_QUERIES))
+
+
+def merged(
+    streams: Iterable[Iterator[Pairs]],
+    *,
+    num_queries: int,
+    batch_pairs: int = BATCH_PAIRS,
+    folder: str | os.PathLike[str] | None = None,
+) -> Iterator[Pairs]:
+    """What `streamed` would yield for all parts together, from what it yields for each of them.
+
+    Each stream is taken to its end before the next; pairs wait in a file in `folder`, 32 bytes each.
+    """
+    with PairRuns(folder) as runs:
+        num_Q = np.zeros(num_queries, np.int64)
+        for stream in streams:
+            runs.add(_counted(stream, num_Q))
+        end_Q = np.cumsum(num_Q)
+        read = runs.read(batch_pairs)
+        first, done = 0, 0
+        while first < num_queries:
+            stop = max(int(np.searchsorted(end_Q, done + batch_pairs, "right")), first + 1)
+            if end_Q[stop - 1] > done:
+                block = np.concatenate([part for run in read for part in _before(run, stop)])
+                yield as_pairs(
+                    block[np.lexsort((block["ref_row_M"], -block["score_M"], block["query_row_M"]))]
+                )
+            first, done = stop, int(end_Q[stop - 1])
+
+
+def _counted(stream: Iterator[Pairs], num_Q: NDArray[np.int64]) -> Iterator[Pairs]:
+    """The same, adding each query's pairs to num_Q."""
+    for batch in stream:
+        first = int(batch.query_row_M[0])
+        num_B = np.bincount(batch.query_row_M - first)
+        num_Q[first : first + len(num_B)] += num_B
+        yield batch
+
+
+def _before(run: Run, query_row: int) -> Iterator[NDArray[np.void]]:
+    """Take a run's pairs of the queries before this one."""
+    while run.fill():
+        yield run.take(int(np.searchsorted(run.block["query_row_M"], query_row)))
+        if len(run.block):
+            return
 
 
 def _by_query(found: Pairs, first: int) -> Pairs:

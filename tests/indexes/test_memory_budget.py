@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import weakref
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,10 @@ from index_folders import NUM_DIMS, batch, rows
 from asl_fast import indexes
 from asl_fast.indexes import Index
 from asl_fast.indexes.folder import IndexFolder, Snapshot
+from asl_fast.indexes.parts import Part, Parts, PreparedPart
 from asl_fast.indexes.searchable import Searchable
 from asl_fast.kernels.ratio_search import Share, share
-from asl_fast.records import Embeddings
+from asl_fast.records import Embeddings, Pairs
 
 
 def answers(index: Searchable, query_QD: np.ndarray, k: int, direction: str) -> list[Any]:
@@ -26,8 +29,10 @@ def answers(index: Searchable, query_QD: np.ndarray, k: int, direction: str) -> 
     how = {"tau": 1.0, "direction": direction}
     found = index.search(query_QD, k, **how)
     best = [index.best_pairs(query_QD, 37, **how), index.best_pairs(query_QD, 37, k=2, **how)]
-    above = list(index.pairs_above(query_QD, 0.6, batch_pairs=500, **how))
-    return [found, *best, *above]
+    above = list(index.pairs_above(query_QD, 0.6, batch_pairs=30, **how))
+    assert all(len(batch) <= 30 or len(set(batch.query_row_M.tolist())) == 1 for batch in above)
+    assert all(len(batch) for batch in above)
+    return [found, *best, *([Pairs.joined(above)] if above else [])]
 
 
 def assert_same(index: Searchable, plain: Searchable, query_QD: np.ndarray, k: int, direction: str) -> None:
@@ -134,6 +139,8 @@ def test_norms_of_another_length_and_a_row_without_direction_are_named() -> None
 
 MEASURE = """
 import sys
+import weakref
+from functools import partial
 import numpy as np
 from asl_fast.indexes import Index
 from asl_fast.indexes.folder import Snapshot
@@ -169,3 +176,23 @@ def test_memory_keeps_to_the_budget_for_a_mapped_file_and_an_index(tmp_path: Pat
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         # beside the budget: pages of the file, mapped megabytes at a time; the own columns of an index
         assert int(done.stdout) < budget + 110e6, path
+
+
+def test_every_pair_above_a_score_prepares_each_slice_once_and_one_at_a_time() -> None:
+    row_ND, query_QD = rows(300), rows(600, 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(indexes, "MAX_REFS", 60)
+        index = Index(row_ND)
+    prepare, made = index._prepare, []
+
+    def watched(cut: slice) -> PreparedPart:
+        assert all(part() is None for part in made), "the slice before is still held"
+        part = prepare(cut)
+        made.append(weakref.ref(part))
+        return part
+
+    cuts = [slice(start, start + 60) for start in range(0, 300, 60)]
+    parts = [Part(num_rows=60, prepare=partial(watched, cut)) for cut in cuts]
+    index._parts = Parts(parts, keep=False)
+    batches = list(index.pairs_above(query_QD, 0.2, batch_pairs=100, direction="both"))
+    assert len(batches) > 50 and len(made) == 5

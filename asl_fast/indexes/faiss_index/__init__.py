@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from asl_fast.indexes.faiss_index.kinds import holds_floats, most_training_rows,
 from asl_fast.indexes.faiss_index.library import library, threads, words
 from asl_fast.indexes.faiss_index.order import Bucket, NormOrder
 from asl_fast.indexes.searchable import Searchable
+from asl_fast.indexes.stream import streamed
 from asl_fast.kernels.ratio_search import MAX_PAIRS, MAX_REFS, Progress, Question, check_count
 from asl_fast.kernels.rescore import Rescorer
 from asl_fast.records import Candidates, Embeddings, Pairs
@@ -129,6 +130,21 @@ class FaissIndex(Searchable):
                 question = question.above(some.score_M[-1])
             each *= 4
         return self._answer(question, None, progress).pairs()[:num_pairs]
+
+    def _pairs_above(
+        self,
+        question: Question,
+        batch_pairs: int,
+        progress: Progress | None,
+        folder: str | os.PathLike[str] | None,  # noqa: ARG002 - no part by part here
+    ) -> Iterator[Pairs]:
+        return streamed(
+            question,
+            lambda some, num_pairs, shown: self._best_pairs(some, num_pairs, None, shown),
+            num_refs=len(self),
+            batch_pairs=batch_pairs,
+            progress=progress,
+        )
 
     def _answer(self, question: Question, k: int | None, progress: Progress | None) -> Answer:
         answer = self._join(question, k, progress)

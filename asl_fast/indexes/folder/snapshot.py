@@ -8,7 +8,7 @@ reader has closed. So readers take no lock and writers wait for nobody.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -139,6 +139,16 @@ class Snapshot(Searchable):
     ) -> Pairs:
         best = self._parts.best_pairs(question, num_pairs, k, progress)
         return replace(best, ref_row_M=self._row_of(best.ref_row_M))
+
+    def _pairs_above(
+        self,
+        question: Question,
+        batch_pairs: int,
+        progress: Progress | None,
+        folder: str | os.PathLike[str] | None,
+    ) -> Iterator[Pairs]:
+        for batch in self._parts.pairs_above(question, batch_pairs, progress, folder):
+            yield replace(batch, ref_row_M=self._row_of(batch.ref_row_M))
 
     def _row_of(self, sequence: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.searchsorted(self._order[2], sequence)
