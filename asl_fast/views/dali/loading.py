@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import nvidia.dali.experimental.dynamic as ndd
+from numpy.typing import NDArray
 from nvidia.dali.types import DALIInterpType
+from torch import Tensor
 
 from asl_fast.edits.steps import Size
 from asl_fast.images import Batch, ImageFile, Resize
@@ -30,23 +33,33 @@ class DaliLoader:
     def __call__(
         self, files: Sequence[ImageFile], resize: Resize, *, batch_size: int, num_threads: int, start: int = 0
     ) -> Iterator[Batch]:
-        station = Station(self.device, num_threads)
-        photos = DevicePhotos(FilePhotos(files), station)
-        firsts = range(start, len(files), batch_size)
-        ahead = ThreadPoolExecutor(1, thread_name_prefix="asl_fast-dali-ahead")
-        try:
-            coming = None
-            for first in (*firsts, None):
-                made = coming
-                if first is not None:
-                    numbers = range(first, min(len(files), first + batch_size))
-                    coming = ahead.submit(_batch, station, photos, files, numbers, resize)
-                if made is not None:
-                    yield made.result()
-        finally:
-            ahead.shutdown(wait=True, cancel_futures=True)
-            photos.close()
-            station.close()
+        if resize.mode not in ("square", "short-center"):
+            raise ValueError(
+                f'DALI: resize mode must be "square" or "short-center", got {resize.mode!r}; use the CPU'
+            )
+        return _batches(Station(self.device, num_threads), files, resize, batch_size, start)
+
+
+def _batches(
+    station: Station, files: Sequence[ImageFile], resize: Resize, batch_size: int, start: int
+) -> Iterator[Batch]:
+    """One batch ahead of what is asked for."""
+    photos = DevicePhotos(FilePhotos(files), station)
+    ahead = ThreadPoolExecutor(1, thread_name_prefix="asl_fast-dali-ahead")
+    ranges = [
+        range(first, min(len(files), first + batch_size)) for first in range(start, len(files), batch_size)
+    ]
+    coming = deque(ahead.submit(_batch, station, photos, files, numbers, resize) for numbers in ranges[:2])
+    try:
+        for numbers in [*ranges[2:], None, None][: len(ranges)]:
+            made = coming.popleft().result()
+            if numbers is not None:
+                coming.append(ahead.submit(_batch, station, photos, files, numbers, resize))
+            yield made
+    finally:
+        ahead.shutdown(wait=True, cancel_futures=True)
+        photos.close()
+        station.close()
 
 
 def _batch(
@@ -62,7 +75,7 @@ def _batch(
         picture_of = photos.decoded(wanted)
         photos.forget()
         whole = [one for one in wanted if one in picture_of]
-        pixels = np.empty((0, resize.edge_px, resize.edge_px, 3), np.uint8)
+        pixels: NDArray[np.uint8] | Tensor = np.empty((0, resize.edge_px, resize.edge_px, 3), np.uint8)
         if whole:
             resized = ndd.resize(
                 station.batch([picture_of[one] for one in whole]),
