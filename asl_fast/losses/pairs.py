@@ -62,4 +62,4 @@ def _across(nest_B: Tensor, nests_H2: Tensor, holds_BB: Tensor) -> Tensor:
 def _share(nest_B: Tensor, content_B: Tensor) -> Tensor:
     same_BB = nest_B[:, None] == nest_B[None, :]
     fullest_B = torch.where(same_BB, content_B[None, :], 0.0).amax(1)
-    return torch.where(fullest_B > 0, content_B / fullest_B.clamp_min(1e-30), 0.0)
+    return content_B / torch.where(fullest_B > 0, fullest_B, 1.0)
