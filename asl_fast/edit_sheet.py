@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+from PIL import Image
 
 from asl_fast.edits import KINDS, RECIPES, Chain, Fit, Pixels
 from asl_fast.errors import DONE, PARTIAL, InputError, run_command
@@ -67,7 +68,7 @@ def _photos(source: str, most: int) -> tuple[list[str], list[Pixels], list[str]]
         if len(pool) == most:
             break
         try:
-            photo = decode(file.read(), edge_px_hint=_KEPT_PX)
+            photo = Image.fromarray(decode(file.read(), edge_px_hint=_KEPT_PX))
         except (ImageError, OSError) as error:
             failures.append(printable(f"{file.id}: {error}"))
             continue

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from PIL import Image
+
 from asl_fast.images import ImageError, ImageFile, decode, find_images
 from asl_fast.records import Described
 from asl_fast.reports import Picture
@@ -30,7 +32,9 @@ def finder(embeddings: Described) -> Callable[[str], Picture | None]:
                 if link not in shards:
                     shards[link] = {member.shown_path: member for member in find_images(link)}
                 file = shards[link][path]
-            return Picture(path=link, image=decode(file.read(), edge_px_hint=THUMBNAIL_HINT_PX))
+            return Picture(
+                path=link, image=Image.fromarray(decode(file.read(), edge_px_hint=THUMBNAIL_HINT_PX))
+            )
         except (OSError, ImageError, KeyError, ValueError):  # moved or changed since: the page says so
             return Picture(path=link)
 

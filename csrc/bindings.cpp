@@ -12,6 +12,7 @@
 #include "common/cpu.h"
 #include "ratio_search/ratio_search.h"
 #include "rescore/rescore.h"
+#include "resize/resize.h"
 
 namespace py = pybind11;
 namespace rs = asl::ratio_search;
@@ -265,6 +266,23 @@ py::tuple rescore(const Int64s& candidate, const Floats& query, const Doubles& q
     return as_arrays(found, queries, refs.norm, k);
 }
 
+// Pixels (H, W, 3) whose rows may lie apart -> (height, width, 3).
+py::array_t<std::uint8_t> resize(const py::array_t<std::uint8_t>& pixels, std::int64_t height, std::int64_t width,
+                                 const std::string& instructions) {
+    if (pixels.ndim() != 3 || pixels.shape(2) != 3 || pixels.strides(2) != 1 || pixels.strides(1) != 3 ||
+        pixels.size() == 0 || height < 1 || width < 1) {
+        throw std::invalid_argument("resize: pixels must be RGB (H, W, 3) with whole rows, sizes 1 or more");
+    }
+    py::array_t<std::uint8_t> out(std::vector<py::ssize_t>{height, width, 3});
+    const asl::resize::Picture picture{pixels.data(), pixels.shape(0), pixels.shape(1), pixels.strides(0)};
+    std::uint8_t* const to = out.mutable_data();
+    {
+        const py::gil_scoped_release released;
+        asl::resize::resize(picture, height, width, instructions, to);
+    }
+    return out;
+}
+
 Refs prepare_cpu(const py::array& value, const Doubles& row_norm, const Doubles& norm,
                  const std::optional<Codes>& codes, std::int64_t hit_bytes, int num_threads, const std::string& instructions) {
     const rs::StoredRows rows = stored(value, row_norm, norm);
@@ -326,6 +344,9 @@ PYBIND11_MODULE(_C, module) {
                py::arg("query_row_norm"), py::arg("query_norm"), py::arg("refs").noconvert(), py::arg("ref_row_norm"),
                py::arg("ref_norm"), py::arg("tau"), py::arg("k"), py::arg("min_score"), py::arg("direction"),
                py::arg("num_threads"));
+    module.def("resize", &resize, py::arg("pixels").noconvert(), py::arg("height"), py::arg("width"),
+               py::arg("instructions"));
+    module.def("resize_paths", &asl::resize::paths);
     module.def("prepare_cpu", &prepare_cpu, py::arg("rows"), py::arg("row_norm"), py::arg("norm"), py::arg("codes"),
                py::arg("hit_bytes"), py::arg("num_threads"), py::arg("instructions"));
     module.def("prepare_cuda", &prepare_cuda, py::arg("rows").noconvert(), py::arg("row_norm"), py::arg("norm"));

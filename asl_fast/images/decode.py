@@ -9,6 +9,9 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
 from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
@@ -23,14 +26,15 @@ from PIL import (
     features,
 )
 
-from asl_fast.images.pixels import to_rgb
+from asl_fast.images.pixels import is_srgb, orientation, to_rgb, turned
 from asl_fast.images.silence import pillow_quiet
 
 MAX_PIXELS = 300_000_000
 _LARGE_PIXELS = (
     32_000_000  # pictures above this are decoded one at a time: threads must not add up their memory
 )
-_DRAFT_GAP = 2  # the scaled JPEG stays at least this many times larger than the edge it will be resized to
+_JPEG_SCALES = (8, 4, 2)  # what the decoder shrinks by in less time than it takes whole
+_SCALED_GAP = 2  # a scaled JPEG stays this many times larger than the edge it will be resized to
 _MOST_PACKED = 1032  # deflate can't shrink data by more than this
 _MAX_SCANS = 500  # a progressive JPEG has about ten; libjpeg takes a full pass over the picture for each
 
@@ -113,20 +117,22 @@ def sniff(data: bytes) -> str | None:
     return "AVIF" if data[4:8] == b"ftyp" and data[8:12] in _AVIF_BRANDS else None
 
 
-def decode(data: bytes, *, edge_px_hint: int | None = None, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """RGB picture of an image file's bytes: first frame or page, upright, over white, in sRGB, 8 bits.
+def decode(
+    data: bytes, *, edge_px_hint: int | None = None, max_pixels: int = MAX_PIXELS
+) -> NDArray[np.uint8]:
+    """uint8 pixels (H, W, 3) of an image file's bytes: first frame or page, upright, over white, in sRGB.
 
     edge_px_hint: the edge the picture will be resized to. A JPEG then comes out of the decoder at 1/2, 1/4
-    or 1/8 of its size where that still leaves twice the edge. The result depends on `data` and this alone.
+    or 1/8 of its size where that leaves both sides at least twice this long. The result depends on `data` and
+    this alone. (Grainy photos, scaled against whole: norms of the default model move by 0.8 %, standard
+    deviation; at once the edge it would be 1.8 %, at three times 0.6 %.)
     max_pixels: pictures whose header claims more are refused before a pixel is decoded.
     Raises ImageError, and nothing else, for whatever the bytes hold.
     """
     with opened(data, max_pixels) as image:
-        if isinstance(image, JpegImagePlugin.JpegImageFile) and edge_px_hint is not None:
-            image.draft(None, (_DRAFT_GAP * edge_px_hint,) * 2)
-        with _one_at_a_time_if_large(image):
-            image.load()
-            return to_rgb(image)
+        if isinstance(image, JpegImagePlugin.JpegImageFile):
+            return _jpeg_pixels(image, data, edge_px_hint)
+        return _pixels(image)
 
 
 @contextlib.contextmanager
@@ -146,6 +152,29 @@ def opened(data: bytes, max_pixels: int = MAX_PIXELS) -> Iterator[ImageFile.Imag
             raise
         except HOSTILE as error:
             raise ImageError(_reason(kind, error)) from error
+
+
+def _pixels(image: Image.Image) -> NDArray[np.uint8]:
+    with _one_at_a_time_if_large(*image.size):
+        image.load()
+        return np.asarray(to_rgb(image))
+
+
+def _jpeg_pixels(image: Image.Image, data: bytes, edge_px_hint: int | None) -> NDArray[np.uint8]:
+    """By simplejpeg, in 0.7 of Pillow's time; by Pillow what isn't plain RGB or grey, or is damaged."""
+    scale = 1
+    if edge_px_hint is not None:
+        scale = next((s for s in _JPEG_SCALES if -(-min(image.size) // s) >= _SCALED_GAP * edge_px_hint), 1)
+    width, height = (-(-edge // scale) for edge in image.size)
+    if image.mode in ("RGB", "L") and is_srgb(image):
+        # Strict: what libjpeg only warns of is refused. Pillow then has the last word: it forgives some of
+        # that, and says what is wrong with the rest.
+        with _one_at_a_time_if_large(width, height), contextlib.suppress(ValueError):
+            stored_HWC = simplejpeg.decode_jpeg(data, min_width=width, min_height=height, strict=True)
+            return turned(stored_HWC, orientation(image))
+    if scale > 1:
+        image.draft(None, (max(1, image.width // scale), max(1, image.height // scale)))
+    return _pixels(image)
 
 
 def _check_header(image: ImageFile.ImageFile, data: bytes, kind: str, max_pixels: int) -> None:
@@ -169,8 +198,8 @@ _large_lock = threading.Lock()
 
 
 @contextlib.contextmanager
-def _one_at_a_time_if_large(image: Image.Image) -> Iterator[None]:
-    if image.width * image.height <= _LARGE_PIXELS:
+def _one_at_a_time_if_large(width: int, height: int) -> Iterator[None]:
+    if width * height <= _LARGE_PIXELS:
         yield
     else:
         with _large_lock:

@@ -15,7 +15,7 @@ _END_OF_JPEG = b"\xff\xd9"
 
 @dataclass(frozen=True)
 class Header:
-    """size: (width, height) of the upright picture.
+    """size: (width, height) of the upright picture.  orientation: 1..8, EXIF's, of how it is stored.
 
     is_plain_jpeg: any JPEG decoder that turns pictures upright makes the picture that `decode` makes: grey
     or three colours, sRGB as far as it says, and not cut off before its end mark.
@@ -23,6 +23,7 @@ class Header:
 
     size: tuple[int, int]
     is_plain_jpeg: bool
+    orientation: int = 1
 
 
 def read_header(data: bytes) -> Header:
@@ -35,5 +36,5 @@ def read_header(data: bytes) -> Header:
             and is_srgb(image)
             and data.rfind(_END_OF_JPEG) > 0
         )
-        sideways = orientation(image) in _SIDEWAYS
-        return Header((height, width) if sideways else (width, height), plain)
+        stored = orientation(image)
+        return Header((height, width) if stored in _SIDEWAYS else (width, height), plain, stored)

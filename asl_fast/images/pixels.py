@@ -1,4 +1,4 @@
-"""A loaded Pillow image of any mode -> upright 8-bit RGB in sRGB, over white."""
+"""A Pillow image of any mode -> upright 8-bit RGB in sRGB, over white."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 import struct
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 _ORIENTATION_TAG = 0x0112
@@ -72,6 +73,14 @@ def orientation(image: Image.Image) -> int:
     except _BROKEN_EXIF:
         return 1
     return value if isinstance(value, int) and value in _UPRIGHT else 1
+
+
+def turned(pixels_HWC: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Stored pixels -> upright ones, without gaps."""
+    if orientation in (5, 6, 7, 8):
+        pixels_HWC = pixels_HWC.transpose(1, 0, 2)
+    flips_down, flips_across = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
+    return np.ascontiguousarray(pixels_HWC[:: -1 if flips_down else 1, :: -1 if flips_across else 1])
 
 
 def _shallow(image: Image.Image) -> Image.Image:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import nn
 
 from asl_fast.edits import RECIPES, Chain, Pixels, nested_crops
@@ -125,7 +124,7 @@ def _rows(
     descriptor.eval()
     rows = []
     for first in range(0, len(images), 32):
-        pixels_BHWC = np.stack([resize(Image.fromarray(image)) for image in images[first : first + 32]])
+        pixels_BHWC = np.stack([resize(image) for image in images[first : first + 32]])
         rows.append(descriptor(torch.from_numpy(pixels_BHWC).permute(0, 3, 1, 2).to(device)).cpu().numpy())
     return np.concatenate(rows).astype(np.float32)
 

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from tqdm import tqdm
 
 from asl_fast.images import Failure, ImageError, ImageFile, decode
+from asl_fast.kernels.resize import resize
 
 _KEPT_BYTES = 4 << 30  # beyond this a photo is decoded again whenever it is asked for
 
@@ -50,11 +50,9 @@ class Photos:
 
     def _decoded(self, file: ImageFile) -> NDArray[np.uint8]:
         photo = decode(file.read(), edge_px_hint=self._short_edge_px)
-        shrink = self._short_edge_px / min(photo.size)
-        if shrink < 1:
-            width, height = (max(1, round(edge * shrink)) for edge in photo.size)
-            photo = photo.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
-        return np.asarray(photo)
+        height, width, _ = photo.shape
+        shrink = self._short_edge_px / min(height, width)
+        return resize(photo, round(height * shrink), round(width * shrink)) if shrink < 1 else photo
 
 
 def read_photos(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from asl_fast.errors import InputError
@@ -53,6 +52,6 @@ def _pooled(descriptor: Descriptor, photos: Photos, resize: Resize, device: torc
     rows = []
     for first in range(0, len(photos), 32):
         numbers = range(first, min(first + 32, len(photos)))
-        pixels_BHWC = np.stack([resize(Image.fromarray(photos[number])) for number in numbers])
+        pixels_BHWC = np.stack([resize(photos[number]) for number in numbers])
         rows.append(descriptor.before_neck(torch.from_numpy(pixels_BHWC).permute(0, 3, 1, 2).to(device)))
     return torch.cat(rows)

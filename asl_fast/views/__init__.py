@@ -2,6 +2,8 @@
 
 sources.py  where the encoded photos are     orders.py  what is ordered, made, and who makes it
 cpu.py      the executor for CPUs            stream.py  batches made ahead
+making.py   the views of one photo           scaled.py  photos decoded no larger than they are needed
+cache.py    decoded photos, kept             processes.py worker.py messages.py  workers and how they are told
 """
 
 from asl_fast.views.cpu import CpuExecutor

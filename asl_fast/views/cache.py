@@ -2,33 +2,60 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
-from collections.abc import Hashable
+from dataclasses import dataclass
 
-from asl_fast.edits import Pixels
+from asl_fast.views.scaled import ScaledPhoto
 
 
-class PixelCache:
-    """Drops what was used longest ago; a picture larger than all of it is not kept."""
+@dataclass
+class _Kept:
+    """least, most: edges for which the photo came out like this; between them it would, too."""
+
+    photo: ScaledPhoto
+    least: float
+    most: float
+
+
+class PhotoCache:
+    """One decoded size of each photo. Drops what was used longest ago.
+
+    What it gives for an edge is what `decode_scaled` would give; an edge of None is the whole photo.
+    """
 
     def __init__(self, max_bytes: int) -> None:
-        self._room = max_bytes
         self._max_bytes = max_bytes
-        self._kept: OrderedDict[Hashable, Pixels] = OrderedDict()
+        self._room = max_bytes
+        self._kept: OrderedDict[int, _Kept] = OrderedDict()
 
     @property
     def num_bytes(self) -> int:
         return self._max_bytes - self._room
 
-    def get(self, key: Hashable) -> Pixels | None:
-        if key in self._kept:
-            self._kept.move_to_end(key)
-        return self._kept.get(key)
+    def get(self, number: int, edge_px: int | None) -> ScaledPhoto | None:
+        kept = self._kept.get(number)
+        if kept is None or not kept.least <= _edge(edge_px) <= kept.most:
+            return None
+        self._kept.move_to_end(number)
+        return kept.photo
 
-    def put(self, key: Hashable, pixels: Pixels) -> None:
-        if key in self._kept or pixels.nbytes > self._max_bytes:
+    def put(self, number: int, edge_px: int | None, photo: ScaledPhoto) -> None:
+        """Replaces the same photo of another size; one larger than the whole cache is not kept."""
+        edge = _edge(edge_px)
+        kept = self._kept.get(number)
+        if kept is not None and kept.photo.pixels.shape == photo.pixels.shape:
+            kept.least, kept.most = min(edge, kept.least), max(edge, kept.most)
             return
-        self._room -= pixels.nbytes
-        self._kept[key] = pixels
+        if kept is not None:
+            self._room += self._kept.pop(number).photo.pixels.nbytes
+        if photo.pixels.nbytes > self._max_bytes:
+            return
+        self._room -= photo.pixels.nbytes
+        self._kept[number] = _Kept(photo, edge, edge)
         while self._room < 0:
-            self._room += self._kept.popitem(last=False)[1].nbytes
+            self._room += self._kept.popitem(last=False)[1].photo.pixels.nbytes
+
+
+def _edge(edge_px: int | None) -> float:
+    return math.inf if edge_px is None else edge_px

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from asl_fast.edits import Chain, Pixels, Trace
-from asl_fast.images import ImageError, decode
-from asl_fast.views.cache import PixelCache
+from asl_fast.images import ImageError
+from asl_fast.views.cache import PhotoCache
+from asl_fast.views.scaled import ScaledPhoto, decode_scaled, edge_needed, in_whole_photo
+
+_POOL_EDGES = 2  # other photos keep this many times the view's edge: they are laid on pictures of that order
 
 
 class PhotoOrder(NamedTuple):
@@ -38,64 +39,76 @@ class Maker:
     def __init__(self, read: Read, num_photos: int, cache_bytes: int) -> None:
         self._read = read
         self._num_photos = num_photos
-        self._cache = PixelCache(cache_bytes)
+        self._cache = PhotoCache(cache_bytes)
         self._broken: dict[int, str] = {}
         self._at_hand: dict[int, bytes | OSError] = {}
 
     def make(self, orders: Sequence[PhotoOrder]) -> list[MadePhoto]:
         """Draw every chain of every photo, or of the next photo that isn't broken, into its row."""
-        coming = [order.photo for order in orders if order.photo not in self._broken]
-        coming = [photo for photo in dict.fromkeys(coming) if self._cache.get(photo) is None]
-        self._at_hand = dict(zip(coming, self._read(coming), strict=True)) if coming else {}
+        edges = [edge_needed(order.chains) for order in orders]
+        coming = {
+            order.photo: None
+            for order, edge_px in zip(orders, edges, strict=True)
+            if order.photo not in self._broken and self._cache.get(order.photo, edge_px) is None
+        }
+        self._at_hand = dict(zip(coming, self._read(list(coming)), strict=True)) if coming else {}
         try:
-            return [self._made(order) for order in orders]
+            return [self._made(order, edge_px) for order, edge_px in zip(orders, edges, strict=True)]
         finally:
             self._at_hand.clear()
 
-    def _made(self, order: PhotoOrder) -> MadePhoto:
+    def _made(self, order: PhotoOrder, edge_px: int | None) -> MadePhoto:
         known = len(self._broken)
-        used, pixels = self._whole(order.photo)
+        used, photo = self._whole(order.photo, edge_px)
+        pool = _Pool(self, _POOL_EDGES * max((row.shape[0] for row in order.rows), default=1))
         traces = []
         for row, chain in zip(order.rows, order.chains, strict=True):
-            view = chain.view(pixels, self)
+            view = chain.view(photo.pixels, pool)
             row[:] = view.pixels
-            traces.append(view.trace)
+            traces.append(in_whole_photo(view.trace, photo))
         return MadePhoto(used, traces, dict(list(self._broken.items())[known:]))
 
-    def __len__(self) -> int:
-        """With the next, the pool of other photos that edits take theirs from."""
-        return self._num_photos
-
-    def __getitem__(self, number: int) -> Pixels:
-        return self._whole(number)[1]
-
-    def _whole(self, number: int) -> tuple[int, Pixels]:
-        """This photo, or the next one that isn't broken."""
+    def _whole(self, number: int, edge_px: int | None) -> tuple[int, ScaledPhoto]:
+        """This photo, or the next one that isn't broken, and its number."""
         for step in range(self._num_photos):
-            photo = (number + step) % self._num_photos
-            pixels = self._cache.get(photo)
-            if pixels is None and photo not in self._broken:
-                pixels = self._decoded(photo)
-            if pixels is not None:
-                return photo, pixels
+            used = (number + step) % self._num_photos
+            photo = None if used in self._broken else self._decoded(used, edge_px)
+            if photo is not None:
+                return used, photo
         raise ValueError(
             f"views: none of {self._num_photos} photos can be decoded; photo {number}: {self._broken[number]}"
         )
 
-    def _data(self, photo: int) -> bytes:
-        data = self._at_hand.pop(photo) if photo in self._at_hand else self._read([photo])[0]
+    def _decoded(self, number: int, edge_px: int | None) -> ScaledPhoto | None:
+        photo = self._cache.get(number, edge_px)
+        if photo is None:
+            try:
+                photo = decode_scaled(self._data(number), edge_px)
+            except (ImageError, OSError) as error:
+                self._broken[number] = _reason(error)
+                return None
+            self._cache.put(number, edge_px, photo)
+        return photo
+
+    def _data(self, number: int) -> bytes:
+        data = self._at_hand.pop(number) if number in self._at_hand else self._read([number])[0]
         if isinstance(data, OSError):
             raise data
         return data
 
-    def _decoded(self, photo: int) -> Pixels | None:
-        try:
-            pixels = np.asarray(decode(self._data(photo)))
-        except (ImageError, OSError) as error:
-            self._broken[photo] = _reason(error)
-            return None
-        self._cache.put(photo, pixels)
-        return pixels
+
+class _Pool:
+    """The photos of a maker, for edits that put two together."""
+
+    def __init__(self, maker: Maker, edge_px: int) -> None:
+        self._maker = maker
+        self._edge_px = edge_px
+
+    def __len__(self) -> int:
+        return self._maker._num_photos
+
+    def __getitem__(self, number: int) -> Pixels:
+        return self._maker._whole(number, self._edge_px)[1].pixels
 
 
 def _reason(error: ImageError | OSError) -> str:

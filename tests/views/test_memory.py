@@ -6,25 +6,54 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import jpeg
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_processes import children
 from test_views import orders_of
 
 from asl_fast.views import CpuExecutor, MemoryPhotos, stream
-from asl_fast.views.cache import PixelCache
+from asl_fast.views.cache import PhotoCache
+from asl_fast.views.scaled import ScaledPhoto, decode_scaled
 
 _MB = 1 << 20
 
 
+@pytest.fixture(scope="module")
+def large():
+    return jpeg(630, 470, seed=0)
+
+
+def decoded(num_bytes):
+    return ScaledPhoto(np.zeros((1, num_bytes, 1), np.uint8), (num_bytes, 1), np.eye(3))
+
+
 def test_the_cache_keeps_what_was_used_last_within_its_bytes():
-    cache = PixelCache(10)
-    for key in range(4):
-        cache.put(key, np.zeros(3, np.uint8))
-        cache.get(0)
-    assert [key for key in range(4) if cache.get(key) is not None] == [0, 2, 3] and cache.num_bytes == 9
-    cache.put(9, np.zeros(11, np.uint8))
-    assert cache.get(9) is None and cache.num_bytes == 9
-    cache.put(8, np.zeros(10, np.uint8))
-    assert cache.get(8) is not None and cache.num_bytes == 10
+    cache = PhotoCache(10)
+    for number in range(4):
+        cache.put(number, None, decoded(3))
+        cache.get(0, None)
+    assert [number for number in range(4) if cache.get(number, None)] == [0, 2, 3]
+    assert cache.num_bytes == 9
+    cache.put(9, None, decoded(11))
+    assert cache.get(9, None) is None and cache.num_bytes == 9
+    cache.put(8, None, decoded(10))
+    assert cache.get(8, None) and cache.num_bytes == 10
+    cache.put(8, 5, decoded(4))
+    assert cache.get(8, 5) and cache.get(8, None) is None and cache.num_bytes == 4
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.one_of(st.none(), st.integers(1, 700)), max_size=12))
+def test_the_cache_gives_the_size_that_decoding_would_give(large, edges):
+    cache = PhotoCache(1 << 30)
+    for edge_px in edges:
+        fresh = decode_scaled(large, edge_px)
+        kept = cache.get(0, edge_px)
+        if kept is not None:
+            assert kept.pixels.shape == fresh.pixels.shape
+        cache.put(0, edge_px, fresh)
+        assert cache.get(0, edge_px) is not None
+    assert cache.num_bytes <= 630 * 470 * 3
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ def same(one, other):
 
 
 def test_a_view_is_the_chain_of_the_decoded_photo(encoded, photos):
-    chain = Chain((LEFT_HALF, FIT))
+    chain = Chain((LEFT_HALF, Fit(edge_px=190)))  # more than any smaller size of the photo would do for
     made = here(photos).make([ViewOrder(3, chain)])
     view = chain.view(np.asarray(decode(encoded[3])), [])
     assert_array_equal(made.pixels_BHWC[0], view.pixels)
