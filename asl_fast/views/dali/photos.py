@@ -36,7 +36,7 @@ class DevicePhotos:
         self._station = station
         self._threads = ThreadPoolExecutor(station.num_threads, thread_name_prefix="asl_fast-dali")
         self._broken: dict[int, Failure] = {}
-        self._told = 0
+        self._told: set[int] = set()
         self._read: dict[int, tuple[bytes, Header]] = {}
 
     def __len__(self) -> int:
@@ -62,6 +62,10 @@ class DevicePhotos:
         raise ValueError(
             f"views: none of {len(self)} photos can be decoded; photo {number}: {first.path}: {first.reason}"
         )
+
+    def is_whole(self, photo: int) -> bool:
+        """Whether a photo that was read could be, as far as is known."""
+        return photo not in self._broken
 
     def size(self, photo: int) -> Size:
         """(width, height) of a photo that was read, upright."""
@@ -91,10 +95,10 @@ class DevicePhotos:
         self._read.clear()
 
     def not_told(self) -> tuple[Failure, ...]:
-        """The broken photos that were not asked for before."""
-        failures = tuple(self._broken.values())[self._told :]
-        self._told = len(self._broken)
-        return failures
+        """The broken photos that were not asked for before, in order."""
+        new = sorted(self._broken.keys() - self._told)
+        self._told.update(new)
+        return tuple(self._broken[number] for number in new)
 
     def close(self) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
