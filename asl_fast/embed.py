@@ -27,7 +27,9 @@ import os
 from asl_fast.embedder import Embedded, embed_source, load_model
 from asl_fast.embeddings import check_out
 from asl_fast.errors import DONE, PARTIAL, InputError, run_command
-from asl_fast.images import MODES, VIEW_SETS, View
+from asl_fast.images import MODES, VIEW_SETS, Loader, View, load_batches
+from asl_fast.models import check_device
+from asl_fast.records import WHOLE_VIEW
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,10 +54,14 @@ def parser() -> argparse.ArgumentParser:
         metavar="PX[,PX...]",
         help="edge of the input (short: of its shorter side); several: one row of all",
     )
-    how.add_argument("--views", default="whole", metavar="SET", help="see above (default: %(default)s)")
+    how.add_argument("--views", default=WHOLE_VIEW, metavar="SET", help="see above (default: %(default)s)")
     how.add_argument("--ids", choices=("stem", "path"), default="stem", help="what names a picture")
     how.add_argument("--batch-size", type=int, default=32, metavar="N", help="default: %(default)s")
     how.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    how.add_argument(
+        "--input", choices=("cpu", "dali"), default="cpu",
+        help="what decodes and resizes: this program, or DALI on --device (default: %(default)s)",
+    )  # fmt: skip
     how.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: every core)")
     return parser
 
@@ -70,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
         load_model(
             args.model,
             device=args.device,
+            loader=_loader(args),
             edges_px=edges(args.edge),
             resize_mode=args.resize,
             views=args.views,
@@ -82,6 +89,21 @@ def run(args: argparse.Namespace) -> int:
     )
     print(summary(done, args.out))
     return PARTIAL if done.failures else DONE
+
+
+def _loader(args: argparse.Namespace) -> Loader:
+    if args.input == "cpu":
+        return load_batches
+    if args.views != WHOLE_VIEW or args.resize == "short" or len(edges(args.edge)) > 1:
+        raise InputError(
+            "--input dali makes one square a picture; --views, --resize short and several --edge need cpu"
+        )
+    check_device(args.device)
+    try:
+        from asl_fast.views.dali import DaliLoader
+    except ImportError as error:
+        raise InputError(f"--input dali: {error}") from error
+    return DaliLoader(args.device)
 
 
 def edges(given: str | None) -> list[int]:

@@ -33,6 +33,8 @@ from asl_fast.images import (
     Failure,
     Framing,
     ImageFile,
+    Loader,
+    Pixels,
     Resize,
     find_images,
     load_batches,
@@ -77,6 +79,7 @@ def load_model(
     name_or_path: str | os.PathLike[str] = "default",
     *,
     device: str = "cpu",
+    loader: Loader = load_batches,
     edges_px: Sequence[int] = (),
     resize_mode: str | None = None,
     views: str = "whole",
@@ -107,18 +110,29 @@ def load_model(
         raise InputError(f"views must be one of {', '.join(VIEW_SETS)}, got {views!r}") from None
     except ValueError as error:
         raise InputError(str(error)) from None
-    return Embedder(loaded, name=name, device=device, framing=framing)
+    return Embedder(loaded, name=name, device=device, loader=loader, framing=framing)
 
 
 class Embedder:
-    """A descriptor ready to run. The module is copied (and its batch norms fused): training may go on."""
+    """A descriptor ready to run. The module is copied (and its batch norms fused): training may go on.
+
+    framing: what the model sees of a picture; without it the whole, at the model's own size.
+    loader: decodes and resizes files; kept batches of another one are not gone on with.
+    """
 
     def __init__(
-        self, loaded: Loaded, *, name: str = "model", device: str = "cpu", framing: Framing | None = None
+        self,
+        loaded: Loaded,
+        *,
+        name: str = "model",
+        device: str = "cpu",
+        loader: Loader = load_batches,
+        framing: Framing | None = None,
     ) -> None:
         self.config: DescriptorConfig = loaded.config
         self.name = name
         self.device = device
+        self._load = loader
         own = Resize(edge_px=self.config.edge_px, mode=self.config.resize_mode)
         self.framing = framing or Framing(resizes=(own,))
         resizes = self.framing.resizes
@@ -239,7 +253,7 @@ class Embedder:
     ) -> Iterator[tuple[NDArray[np.float32], list[Failure]]]:
         """Good rows and failures of each batch from files[start] on. A picture has all its rows or none."""
         threads = num_threads or num_cores()
-        batches = load_batches(files, self.framing, batch_size=batch_size, num_threads=threads, start=start)
+        batches = self._load(files, self.framing, batch_size=batch_size, num_threads=threads, start=start)
         bar = tqdm(
             total=len(files), initial=start, unit="image", desc="embed", file=sys.stderr, disable=not progress
         )
@@ -256,14 +270,14 @@ class Embedder:
                 bar.update(len(batch.file_B) + len(batch.failures))
 
     def _rows(
-        self, frames_B: Sequence[list[NDArray[np.uint8]]], pool: ThreadPoolExecutor
+        self, frames_B: Sequence[Sequence[Pixels | torch.Tensor]], pool: ThreadPoolExecutor
     ) -> NDArray[np.float32]:
         """Rows (B, V, D) of the views of a batch of pictures. On a CPU a few frames a thread, so their number
         never shows in the rows; frames of one size together.
         """
         frames = [frame for frames in frames_B for frame in frames]
         step = _CPU_STEP if self.device == "cpu" else max(1, len(frames_B))
-        steps = _steps([frame.shape for frame in frames], step)
+        steps = _steps([tuple(frame.shape) for frame in frames], step)
         few = [[frames[place] for place in places] for places in steps]
         row_FD = np.empty((len(frames), self.num_dims), np.float32)
         for places, row_ND in zip(steps, pool.map(self._few_rows, few), strict=True):
@@ -273,8 +287,10 @@ class Embedder:
         return joined_ND.reshape(len(frames_B), num_views, self.num_dims)
 
     @torch.inference_mode()
-    def _few_rows(self, frames: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        pixels = torch.from_numpy(np.stack(frames)).to(self.device).permute(0, 3, 1, 2)  # lies channels_last
+    def _few_rows(self, frames: list[Pixels | torch.Tensor]) -> NDArray[np.float32]:
+        on_device = [frame for frame in frames if isinstance(frame, torch.Tensor)]
+        pixels_BHWC = torch.stack(on_device) if on_device else torch.from_numpy(np.stack(frames))
+        pixels = pixels_BHWC.to(self.device).permute(0, 3, 1, 2)  # lies channels_last
         row_BD: NDArray[np.float32] = self._module(pixels).float().cpu().numpy()
         return row_BD
 
@@ -321,6 +337,7 @@ class Embedder:
             "sizes": [[resize.edge_px, resize.mode] for resize in self.framing.resizes],
             "views": [[view.name, *view.box, view.turn_deg] for view in self.framing.views],
             "device": self.device,
+            "loader": getattr(self._load, "__name__", type(self._load).__name__),
             "batch_size": batch_size,
             "num_dims": self.num_dims,
         }

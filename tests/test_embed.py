@@ -197,6 +197,7 @@ def test_views_sizes_and_shapes_are_flags(run, pictures, tmp_path):
         (["--edge", "0"], "edge_px must be between 1 and 8192, got 0"),
         (["--edge", "64,64"], "sizes must be distinct"),
         (["--views", "some"], "views must be one of whole,"),
+        (["--input", "dali", "--views", "turns"], "--input dali makes one square a picture"),
     ],
 )
 @pytest.mark.usefixtures("pictures")

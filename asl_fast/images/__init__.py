@@ -7,10 +7,10 @@ framing.py which views of a picture, each at which sizes
 batches.py many files -> batches of frames in order, read ahead by threads
 """
 
-from asl_fast.images.batches import Batch, Failure, load_batches
+from asl_fast.images.batches import Batch, Failure, Loader, load_batches
 from asl_fast.images.decode import MAX_PIXELS, ImageError, decode
 from asl_fast.images.find import ImageFile, find_images, printable
-from asl_fast.images.framing import VIEW_SETS, WHOLE, Framing, View
+from asl_fast.images.framing import VIEW_SETS, WHOLE, Framing, Pixels, View
 from asl_fast.images.header import Header, read_header
 from asl_fast.images.resize import MODES, Resize, as_pixels, upright_pixels
 
@@ -21,8 +21,10 @@ __all__ = [
     "Header",
     "ImageError",
     "ImageFile",
+    "Loader",
     "MAX_PIXELS",
     "MODES",
+    "Pixels",
     "Resize",
     "VIEW_SETS",
     "View",

@@ -6,13 +6,14 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Protocol
 
 from asl_fast.images.decode import ImageError, decode
 from asl_fast.images.find import ImageFile
-from asl_fast.images.framing import Framing
+from asl_fast.images.framing import Framing, Pixels
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,17 +30,33 @@ class Batch:
     """Frames of the files first .. first + batch_size - 1, less those that failed.
 
     file_B: the files that were decoded, in order.  frames_B: for each of them what `Framing` makes: uint8
-    arrays (height, width, 3).  failures: the others. A batch may hold failures only: then B is 0.
+    (height, width, 3); tensors where a loader made them on a device.  failures: the others. A batch may hold
+    failures only: then B is 0.
     """
 
     first: int
     file_B: list[ImageFile]
-    frames_B: list[list[NDArray[np.uint8]]]
+    frames_B: Sequence[Sequence[Pixels | Tensor]]
     failures: list[Failure]
 
     def __post_init__(self) -> None:
         if len(self.file_B) != len(self.frames_B):
             raise ValueError(f"batch: has {len(self.file_B)} files but {len(self.frames_B)} pictures")
+
+
+class Loader(Protocol):
+    """`load_batches`, or what does the same another way."""
+
+    def __call__(
+        self,
+        files: Sequence[ImageFile],
+        framing: Framing,
+        /,
+        *,
+        batch_size: int,
+        num_threads: int,
+        start: int = 0,
+    ) -> Iterator[Batch]: ...
 
 
 def load_batches(
@@ -68,7 +85,7 @@ def _batches(
     files: Sequence[ImageFile], framing: Framing, batch_size: int, num_threads: int, start: int
 ) -> Iterator[Batch]:
     pool = ThreadPoolExecutor(num_threads, thread_name_prefix="asl_fast-images")
-    pending: deque[Future[list[NDArray[np.uint8]] | Failure]] = deque()
+    pending: deque[Future[list[Pixels] | Failure]] = deque()
     submitted = start
     try:
         for first in range(start, len(files), batch_size):
@@ -85,9 +102,9 @@ def _batches(
 def _gathered(
     first: int,
     batch_files: Sequence[ImageFile],
-    pending: deque[Future[list[NDArray[np.uint8]] | Failure]],
+    pending: deque[Future[list[Pixels] | Failure]],
 ) -> Batch:
-    frames_B: list[list[NDArray[np.uint8]]] = []
+    frames_B: list[list[Pixels]] = []
     decoded: list[ImageFile] = []
     failures: list[Failure] = []
     for file in batch_files:
@@ -100,7 +117,7 @@ def _gathered(
     return Batch(first=first, file_B=decoded, frames_B=frames_B, failures=failures)
 
 
-def _load(file: ImageFile, framing: Framing) -> list[NDArray[np.uint8]] | Failure:
+def _load(file: ImageFile, framing: Framing) -> list[Pixels] | Failure:
     try:
         data = file.read()
     except OSError as error:

@@ -1,5 +1,6 @@
 """Steps drawn on the CPU, with OpenCV and NumPy: RGB uint8 in and out.
 
+plan.py      the same view from less drawing
 warping.py   pictures moved by a homography     filters.py   blurs, edges, recompression
 layering.py  patches over and under             values.py    colours, noise, screens
 """
@@ -14,6 +15,7 @@ import numpy as np
 
 from asl_fast.edits.edit import Pixels, Pool
 from asl_fast.edits.render import filters, layering, values, warping
+from asl_fast.edits.render.plan import PlannedStep, StretchedBlur, planned
 from asl_fast.edits.steps import (
     AddNoise,
     Convolve,
@@ -38,7 +40,7 @@ from asl_fast.edits.steps import (
 # A view has some 50,000 pixels: sharing one between OpenCV's threads costs more than it saves.
 cv2.setNumThreads(1)
 
-_DRAW: dict[type[Step], Callable[[Pixels, Any, Pool], Pixels]] = {
+_DRAW: dict[type[PlannedStep], Callable[[Pixels, Any, Pool], Pixels]] = {
     Warp: warping.warp,
     Onto: layering.onto,
     Over: layering.over,
@@ -51,6 +53,7 @@ _DRAW: dict[type[Step], Callable[[Pixels, Any, Pool], Pixels]] = {
     Shade: values.shade,
     Screen: values.screen,
     GaussianBlur: filters.gaussian_blur,
+    StretchedBlur: filters.stretched_blur,
     Convolve: filters.convolve,
     MedianFilter: filters.median_filter,
     Mosaic: filters.mosaic,
@@ -68,6 +71,6 @@ def render(steps: Sequence[Step], pixels: Pixels, pool: Pool) -> Pixels:
     if not steps:
         return pixels
     pixels = pixels.view()  # not its own data: steps draw on a copy
-    for step in steps:
+    for step in planned(steps, (pixels.shape[1], pixels.shape[0])):
         pixels = _DRAW[type(step)](pixels, step, pool)
     return pixels

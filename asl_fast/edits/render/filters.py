@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from asl_fast.edits.edit import Pixels, Pool
+from asl_fast.edits.render.plan import StretchedBlur
 from asl_fast.edits.render.warping import resized
 from asl_fast.edits.steps import Convolve, DrawEdges, GaussianBlur, MedianFilter, Mosaic, Recompress
 
@@ -27,6 +28,10 @@ _MOST_EDGE_SIGMA = 8.0
 
 def gaussian_blur(pixels: Pixels, step: GaussianBlur, pool: Pool) -> Pixels:
     return blurred(pixels, step.sigma_px, step.sigma_px)
+
+
+def stretched_blur(pixels: Pixels, step: StretchedBlur, pool: Pool) -> Pixels:
+    return blurred(pixels, step.sigma_x_px, step.sigma_y_px)
 
 
 def blurred(pixels: Pixels, sigma_x_px: float, sigma_y_px: float) -> Pixels:
