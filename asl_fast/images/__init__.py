@@ -9,7 +9,7 @@ batches.py many files -> batches in order, read ahead by threads
 from asl_fast.images.batches import Batch, Failure, Loader, load_batches
 from asl_fast.images.decode import MAX_PIXELS, ImageError, decode
 from asl_fast.images.find import ImageFile, find_images, printable
-from asl_fast.images.header import Header, read_header
+from asl_fast.images.header import Header, decode_as_needed, read_header
 from asl_fast.images.resize import Resize, as_pixels
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Resize",
     "as_pixels",
     "decode",
+    "decode_as_needed",
     "find_images",
     "load_batches",
     "printable",

@@ -43,7 +43,7 @@ def _exactly(stream: IO[bytes], length: int) -> bytes:
 
 
 def plain_chain(chain: Chain) -> list[Any]:
-    """JSON values. Not `Chain.to_json`: what comes from this program need not be checked, at 70 us a chain."""
+    """JSON values. Not `Chain.to_json`: what this program itself says need not be checked, 40 us a chain."""
     for edit in chain.edits:
         if KINDS.get(type(edit).__name__) is not type(edit):
             raise ValueError(
