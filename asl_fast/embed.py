@@ -20,6 +20,8 @@ import os
 from asl_fast.embedder import Embedded, embed_source, load_model
 from asl_fast.embeddings import check_out
 from asl_fast.errors import DONE, PARTIAL, InputError, run_command
+from asl_fast.images import Loader, load_batches
+from asl_fast.models import check_device
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,6 +40,10 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--ids", choices=("stem", "path"), default="stem", help="what names a picture")
     how.add_argument("--batch-size", type=int, default=32, metavar="N", help="default: %(default)s")
     how.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    how.add_argument(
+        "--input", choices=("cpu", "dali"), default="cpu",
+        help="what decodes and resizes: this program, or DALI on --device (default: %(default)s)",
+    )  # fmt: skip
     how.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: every core)")
     return parser
 
@@ -49,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     check_out(args.out)
     done = embed_source(
         args.images,
-        load_model(args.model, device=args.device),
+        load_model(args.model, device=args.device, loader=_loader(args)),
         out=args.out,
         ids=args.ids,
         batch_size=args.batch_size,
@@ -58,6 +64,17 @@ def run(args: argparse.Namespace) -> int:
     )
     print(summary(done, args.out))
     return PARTIAL if done.failures else DONE
+
+
+def _loader(args: argparse.Namespace) -> Loader:
+    if args.input == "cpu":
+        return load_batches
+    check_device(args.device)
+    try:
+        from asl_fast.views.dali import DaliLoader
+    except ImportError as error:
+        raise InputError(f"--input dali: {error}") from error
+    return DaliLoader(args.device)
 
 
 def summary(done: Embedded, out: str | os.PathLike[str]) -> str:

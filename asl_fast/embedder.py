@@ -27,7 +27,7 @@ from tqdm import tqdm
 from asl_fast.cores import num_cores
 from asl_fast.embeddings import PartialRows, check_out, read_failures, write_embeddings, write_failures
 from asl_fast.errors import InputError
-from asl_fast.images import Failure, ImageFile, Resize, as_pixels, find_images, load_batches
+from asl_fast.images import Failure, ImageFile, Loader, Resize, as_pixels, find_images, load_batches
 from asl_fast.models import DescriptorConfig, Loaded, check_device, fuse_norms, has_unit_rows, load_descriptor
 from asl_fast.records import Embeddings
 
@@ -54,7 +54,9 @@ class Embedded:
     seconds: float
 
 
-def load_model(name_or_path: str | os.PathLike[str] = "default", *, device: str = "cpu") -> Embedder:
+def load_model(
+    name_or_path: str | os.PathLike[str] = "default", *, device: str = "cpu", loader: Loader = load_batches
+) -> Embedder:
     """The descriptor of a name ("default", timm:NAME, hf-hub:OWNER/NAME), a model folder or an SSCD file.
 
     InputError, one line, if there is none, or the device isn't there. Says on stderr if its rows are
@@ -69,17 +71,23 @@ def load_model(name_or_path: str | os.PathLike[str] = "default", *, device: str 
             "give norms of another model with --norms",
             file=sys.stderr,
         )
-    return Embedder(loaded, name=name, device=device)
+    return Embedder(loaded, name=name, device=device, loader=loader)
 
 
 class Embedder:
-    """A descriptor ready to run. The module is copied (and its batch norms fused): training may go on."""
+    """A descriptor ready to run. The module is copied (and its batch norms fused): training may go on.
 
-    def __init__(self, loaded: Loaded, *, name: str = "model", device: str = "cpu") -> None:
+    loader: decodes and resizes files; kept batches of another one are not gone on with.
+    """
+
+    def __init__(
+        self, loaded: Loaded, *, name: str = "model", device: str = "cpu", loader: Loader = load_batches
+    ) -> None:
         self.config: DescriptorConfig = loaded.config
         self.fingerprint = loaded.fingerprint
         self.name = name
         self.device = device
+        self._load = loader
         self.resize = Resize(edge_px=self.config.edge_px, mode=self.config.resize_mode)
         generator = torch.Generator().manual_seed(0)
         shape = (2, 3, self.config.edge_px, self.config.edge_px)
@@ -174,7 +182,7 @@ class Embedder:
     ) -> Iterator[tuple[NDArray[np.float32], list[Failure]]]:
         """Good rows and failures of each batch from files[start] on."""
         threads = num_threads or num_cores()
-        batches = load_batches(files, self.resize, batch_size=batch_size, num_threads=threads, start=start)
+        batches = self._load(files, self.resize, batch_size=batch_size, num_threads=threads, start=start)
         bar = tqdm(
             total=len(files), initial=start, unit="image", desc="embed", file=sys.stderr, disable=not progress
         )
@@ -189,15 +197,17 @@ class Embedder:
                 yield row_BD[good_B], failures
                 bar.update(len(batch.file_B) + len(batch.failures))
 
-    def _rows(self, pixels_BHWC: NDArray[np.uint8], pool: ThreadPoolExecutor) -> NDArray[np.float32]:
+    def _rows(
+        self, pixels_BHWC: NDArray[np.uint8] | torch.Tensor, pool: ThreadPoolExecutor
+    ) -> NDArray[np.float32]:
         """Rows of a batch; on a CPU a few pictures a thread, so their number never shows in the rows."""
         step = _CPU_STEP if self.device == "cpu" else max(1, len(pixels_BHWC))
         steps = [pixels_BHWC[start : start + step] for start in range(0, len(pixels_BHWC), step)]
         return np.concatenate([np.empty((0, self.num_dims), np.float32), *pool.map(self._few_rows, steps)])
 
     @torch.inference_mode()
-    def _few_rows(self, pixels_BHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        pixels = torch.from_numpy(pixels_BHWC).to(self.device).permute(0, 3, 1, 2)  # lies channels_last
+    def _few_rows(self, pixels_BHWC: NDArray[np.uint8] | torch.Tensor) -> NDArray[np.float32]:
+        pixels = torch.as_tensor(pixels_BHWC).to(self.device).permute(0, 3, 1, 2)  # lies channels_last
         row_BD: NDArray[np.float32] = self._module(pixels).float().cpu().numpy()
         return row_BD
 
@@ -242,6 +252,7 @@ class Embedder:
             "edge_px": self.config.edge_px,
             "resize_mode": self.config.resize_mode,
             "device": self.device,
+            "loader": getattr(self._load, "__name__", type(self._load).__name__),
             "batch_size": batch_size,
             "num_dims": self.num_dims,
         }

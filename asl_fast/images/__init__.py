@@ -6,7 +6,7 @@ resize.py  pixels of any size -> edge x edge
 batches.py many files -> batches in order, read ahead by threads
 """
 
-from asl_fast.images.batches import Batch, Failure, load_batches
+from asl_fast.images.batches import Batch, Failure, Loader, load_batches
 from asl_fast.images.decode import MAX_PIXELS, ImageError, decode
 from asl_fast.images.find import ImageFile, find_images, printable
 from asl_fast.images.header import Header, read_header
@@ -18,6 +18,7 @@ __all__ = [
     "Header",
     "ImageError",
     "ImageFile",
+    "Loader",
     "MAX_PIXELS",
     "Resize",
     "as_pixels",

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 from asl_fast.images.decode import ImageError, decode
 from asl_fast.images.find import ImageFile
 from asl_fast.images.resize import Resize
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,18 +32,33 @@ class Failure:
 class Batch:
     """Pixels of the files first .. first + batch_size - 1, less those that failed.
 
-    file_B: the files that were decoded, in order.  pixels_BHWC: uint8, one row for each of file_B.
-    failures: the others. A batch may hold failures only: then B is 0.
+    file_B: the files that were decoded, in order.  pixels_BHWC: uint8, one row for each of file_B; a tensor
+    where a loader made them on a device.  failures: the others. A batch may hold failures only: then B is 0.
     """
 
     first: int
     file_B: list[ImageFile]
-    pixels_BHWC: NDArray[np.uint8]
+    pixels_BHWC: NDArray[np.uint8] | Tensor
     failures: list[Failure]
 
     def __post_init__(self) -> None:
         if len(self.file_B) != len(self.pixels_BHWC):
             raise ValueError(f"batch: has {len(self.file_B)} files but {len(self.pixels_BHWC)} pictures")
+
+
+class Loader(Protocol):
+    """`load_batches`, or what does the same another way."""
+
+    def __call__(
+        self,
+        files: Sequence[ImageFile],
+        resize: Resize,
+        /,
+        *,
+        batch_size: int,
+        num_threads: int,
+        start: int = 0,
+    ) -> Iterator[Batch]: ...
 
 
 def load_batches(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from asl_fast.views.scaled import ScaledPhoto
+from asl_fast.views.scaled import Need, ScaledPhoto, edge_needed
 
 
 @dataclass
 class _Kept:
-    """least, most: edges for which the photo came out like this; between them it would, too."""
+    """least, most: edges needed when the photo came out like this; between them it would, too."""
 
     photo: ScaledPhoto
     least: float
@@ -21,7 +22,7 @@ class _Kept:
 class PhotoCache:
     """One decoded size of each photo. Drops what was used longest ago.
 
-    What it gives for an edge is what `decode_scaled` would give; an edge of None is the whole photo.
+    What it gives is what `decode_scaled` would give for these needs.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -33,16 +34,16 @@ class PhotoCache:
     def num_bytes(self) -> int:
         return self._max_bytes - self._room
 
-    def get(self, number: int, edge_px: int | None) -> ScaledPhoto | None:
+    def get(self, number: int, needs: Sequence[Need] | None) -> ScaledPhoto | None:
         kept = self._kept.get(number)
-        if kept is None or not kept.least <= _edge(edge_px) <= kept.most:
+        if kept is None or not kept.least <= _edge(needs, kept.photo) <= kept.most:
             return None
         self._kept.move_to_end(number)
         return kept.photo
 
-    def put(self, number: int, edge_px: int | None, photo: ScaledPhoto) -> None:
+    def put(self, number: int, needs: Sequence[Need] | None, photo: ScaledPhoto) -> None:
         """Replaces the same photo of another size; one larger than the whole cache is not kept."""
-        edge = _edge(edge_px)
+        edge = _edge(needs, photo)
         kept = self._kept.get(number)
         if kept is not None and kept.photo.pixels.shape == photo.pixels.shape:
             kept.least, kept.most = min(edge, kept.least), max(edge, kept.most)
@@ -57,5 +58,5 @@ class PhotoCache:
             self._room += self._kept.popitem(last=False)[1].photo.pixels.nbytes
 
 
-def _edge(edge_px: int | None) -> float:
-    return math.inf if edge_px is None else edge_px
+def _edge(needs: Sequence[Need] | None, photo: ScaledPhoto) -> float:
+    return math.inf if needs is None else edge_needed(needs, photo.size)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from asl_fast.edits import Chain, Pixels, Trace
 from asl_fast.images import ImageError
 from asl_fast.views.cache import PhotoCache
-from asl_fast.views.scaled import ScaledPhoto, decode_scaled, edge_needed, in_whole_photo
+from asl_fast.views.scaled import Need, ScaledPhoto, decode_scaled, in_whole_photo, needs_of
 
 _POOL_EDGES = 2  # other photos keep this many times the view's edge: they are laid on pictures of that order
 
@@ -45,21 +45,21 @@ class Maker:
 
     def make(self, orders: Sequence[PhotoOrder]) -> list[MadePhoto]:
         """Draw every chain of every photo, or of the next photo that isn't broken, into its row."""
-        edges = [edge_needed(order.chains) for order in orders]
+        needs = [needs_of(order.chains) for order in orders]
         coming = {
             order.photo: None
-            for order, edge_px in zip(orders, edges, strict=True)
-            if order.photo not in self._broken and self._cache.get(order.photo, edge_px) is None
+            for order, need in zip(orders, needs, strict=True)
+            if order.photo not in self._broken and self._cache.get(order.photo, need) is None
         }
         self._at_hand = dict(zip(coming, self._read(list(coming)), strict=True)) if coming else {}
         try:
-            return [self._made(order, edge_px) for order, edge_px in zip(orders, edges, strict=True)]
+            return [self._made(order, need) for order, need in zip(orders, needs, strict=True)]
         finally:
             self._at_hand.clear()
 
-    def _made(self, order: PhotoOrder, edge_px: int | None) -> MadePhoto:
+    def _made(self, order: PhotoOrder, needs: list[Need] | None) -> MadePhoto:
         known = len(self._broken)
-        used, photo = self._whole(order.photo, edge_px)
+        used, photo = self._whole(order.photo, needs)
         pool = _Pool(self, _POOL_EDGES * max((row.shape[0] for row in order.rows), default=1))
         traces = []
         for row, chain in zip(order.rows, order.chains, strict=True):
@@ -68,26 +68,26 @@ class Maker:
             traces.append(in_whole_photo(view.trace, photo))
         return MadePhoto(used, traces, dict(list(self._broken.items())[known:]))
 
-    def _whole(self, number: int, edge_px: int | None) -> tuple[int, ScaledPhoto]:
+    def _whole(self, number: int, needs: list[Need] | None) -> tuple[int, ScaledPhoto]:
         """This photo, or the next one that isn't broken, and its number."""
         for step in range(self._num_photos):
             used = (number + step) % self._num_photos
-            photo = None if used in self._broken else self._decoded(used, edge_px)
+            photo = None if used in self._broken else self._decoded(used, needs)
             if photo is not None:
                 return used, photo
         raise ValueError(
             f"views: none of {self._num_photos} photos can be decoded; photo {number}: {self._broken[number]}"
         )
 
-    def _decoded(self, number: int, edge_px: int | None) -> ScaledPhoto | None:
-        photo = self._cache.get(number, edge_px)
+    def _decoded(self, number: int, needs: list[Need] | None) -> ScaledPhoto | None:
+        photo = self._cache.get(number, needs)
         if photo is None:
             try:
-                photo = decode_scaled(self._data(number), edge_px)
+                photo = decode_scaled(self._data(number), needs)
             except (ImageError, OSError) as error:
                 self._broken[number] = _reason(error)
                 return None
-            self._cache.put(number, edge_px, photo)
+            self._cache.put(number, needs, photo)
         return photo
 
     def _data(self, number: int) -> bytes:
@@ -102,13 +102,13 @@ class _Pool:
 
     def __init__(self, maker: Maker, edge_px: int) -> None:
         self._maker = maker
-        self._edge_px = edge_px
+        self._needs = [Need(1.0, 1.0, edge_px)]
 
     def __len__(self) -> int:
         return self._maker._num_photos
 
     def __getitem__(self, number: int) -> Pixels:
-        return self._maker._whole(number, self._edge_px)[1].pixels
+        return self._maker._whole(number, self._needs)[1].pixels
 
 
 def _reason(error: ImageError | OSError) -> str:

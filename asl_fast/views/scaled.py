@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,35 +30,53 @@ class ScaledPhoto(NamedTuple):
     matrix: Matrix
 
 
-def edge_needed(chains: Iterable[Chain]) -> int | None:
-    """How short the photo's shorter edge may be for none of the views to lose sharpness; None: as it is.
+class Need(NamedTuple):
+    """Shares of a photo's width and height, and how many pixels the shorter edge of that box must keep."""
+
+    width: float
+    height: float
+    edge_px: int
+
+
+def needs_of(chains: Iterable[Chain]) -> list[Need] | None:
+    """What chains need of their photo for no view to lose sharpness; None: all of it.
 
     A chain that crops and mirrors and then fits needs no more than the fitted edge in its crop. What edits
     before a Fit do may depend on the size, so they get the photo as it is.
     """
-    edges = [_edge_needed(chain) for chain in chains]
-    return None if None in edges else max(edge for edge in edges if edge is not None)
+    needs = [_need_of(chain) for chain in chains]
+    return None if None in needs else [need for need in needs if need is not None]
 
 
-def _edge_needed(chain: Chain) -> int | None:
+def _need_of(chain: Chain) -> Need | None:
     width = height = 1.0
     for edit in chain.edits:
         if isinstance(edit, Crop):
             width, height = width * edit.width, height * edit.height
         elif isinstance(edit, Fit):
-            return max(_LEAST_PX, math.ceil(edit.edge_px / min(width, height)))
+            return Need(width, height, edit.edge_px)
         elif not isinstance(edit, Flip):
             return None
     return None
 
 
-def decode_scaled(data: bytes, edge_px: int | None) -> ScaledPhoto:
-    """A JPEG at 1/2, 1/4 or 1/8 if its shorter edge keeps edge_px pixels; anything else whole. ImageError."""
-    if edge_px is None:
-        pixels = np.asarray(decode(data))
+def edge_needed(needs: Iterable[Need], size: Size) -> int:
+    """How many pixels the shorter edge of a photo of this (width, height) must keep."""
+    short = min(size)
+    edges = (
+        math.ceil(need.edge_px * short / min(need.width * size[0], need.height * size[1])) for need in needs
+    )
+    return max(_LEAST_PX, *edges)
+
+
+def decode_scaled(data: bytes, needs: Sequence[Need] | None) -> ScaledPhoto:
+    """A JPEG at 1/2, 1/4 or 1/8 where that keeps what is needed; anything else whole. ImageError."""
+    if needs is None:
+        pixels = decode(data)
         return ScaledPhoto(pixels, (pixels.shape[1], pixels.shape[0]), np.eye(3))
     header = read_header(data)
-    pixels = np.asarray(decode(data, edge_px_hint=-(-edge_px // 2)))  # which keeps twice the hint
+    hint = -(-edge_needed(needs, header.size) // 2)  # `decode` keeps twice its hint
+    pixels = decode(data, edge_px_hint=hint)
     return ScaledPhoto(pixels, header.size, _to_scaled(pixels, header.size, header.orientation))
 
 

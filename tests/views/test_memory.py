@@ -13,7 +13,7 @@ from test_views import orders_of
 
 from asl_fast.views import CpuExecutor, MemoryPhotos, stream
 from asl_fast.views.cache import PhotoCache
-from asl_fast.views.scaled import ScaledPhoto, decode_scaled
+from asl_fast.views.scaled import Need, ScaledPhoto, decode_scaled
 
 _MB = 1 << 20
 
@@ -27,6 +27,10 @@ def decoded(num_bytes):
     return ScaledPhoto(np.zeros((1, num_bytes, 1), np.uint8), (num_bytes, 1), np.eye(3))
 
 
+def whole(edge_px):
+    return [Need(1.0, 1.0, edge_px)]
+
+
 def test_the_cache_keeps_what_was_used_last_within_its_bytes():
     cache = PhotoCache(10)
     for number in range(4):
@@ -38,21 +42,31 @@ def test_the_cache_keeps_what_was_used_last_within_its_bytes():
     assert cache.get(9, None) is None and cache.num_bytes == 9
     cache.put(8, None, decoded(10))
     assert cache.get(8, None) and cache.num_bytes == 10
-    cache.put(8, 5, decoded(4))
-    assert cache.get(8, 5) and cache.get(8, None) is None and cache.num_bytes == 4
+    cache.put(8, whole(5), decoded(4))
+    assert cache.get(8, whole(5)) and cache.get(8, None) is None and cache.num_bytes == 4
+
+
+SHARES = st.floats(0.05, 1)
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.one_of(st.none(), st.integers(1, 700)), max_size=12))
-def test_the_cache_gives_the_size_that_decoding_would_give(large, edges):
+@given(
+    st.lists(
+        st.one_of(
+            st.none(), st.lists(st.builds(Need, SHARES, SHARES, st.integers(1, 300)), min_size=1, max_size=3)
+        ),
+        max_size=12,
+    )
+)
+def test_the_cache_gives_the_size_that_decoding_would_give(large, asked):
     cache = PhotoCache(1 << 30)
-    for edge_px in edges:
-        fresh = decode_scaled(large, edge_px)
-        kept = cache.get(0, edge_px)
+    for needs in asked:
+        fresh = decode_scaled(large, needs)
+        kept = cache.get(0, needs)
         if kept is not None:
             assert kept.pixels.shape == fresh.pixels.shape
-        cache.put(0, edge_px, fresh)
-        assert cache.get(0, edge_px) is not None
+        cache.put(0, needs, fresh)
+        assert cache.get(0, needs) is not None
     assert cache.num_bytes <= 630 * 470 * 3
 
 

@@ -14,7 +14,7 @@ from asl_fast.edits.geometric.rotate import Rotate
 from asl_fast.edits.geometry import moved
 from asl_fast.images import decode
 from asl_fast.views import CpuExecutor, MemoryPhotos, ViewOrder
-from asl_fast.views.scaled import decode_scaled, edge_needed
+from asl_fast.views.scaled import Need, decode_scaled, edge_needed, needs_of
 
 PERIOD_PX = 64
 FLIP = Flip(upside_down=False)
@@ -67,7 +67,7 @@ def test_traces_of_scaled_photos_are_right_to_under_a_pixel_of_the_whole_photo(s
         Chain((FLIP, Crop(left=0.4, top=0.4, width=0.6, height=0.6), Fit(edge_px=90, way="middle"))),
     ):
         encoded = list(waves(size, orientation))
-        assert decode_scaled(encoded[0], edge_needed([chain])).pixels.shape[0] < size[1]
+        assert decode_scaled(encoded[0], needs_of([chain])).pixels.shape[0] < size[1]
         with CpuExecutor(MemoryPhotos(encoded), num_workers=0) as executor:
             made = executor.make([ViewOrder(photo, chain) for photo in range(4)])
         error = place_error(made, 90)
@@ -88,31 +88,34 @@ def test_views_of_scaled_photos_look_like_those_of_whole_ones():
         assert abs(pixels.astype(int) - exact).mean() < 1
 
 
-@pytest.mark.parametrize(
-    ("chain", "edge_px"),
-    [
-        (Chain((Fit(edge_px=100),)), 100),
-        (Chain((HALF, WORKING, Fit(edge_px=64))), 160),
-        (Chain((HALF, Crop(left=0.0, top=0.0, width=0.5, height=1.0), FLIP, Fit(edge_px=64))), 256),
-        (Chain((HALF, Rotate(degrees=20.0, fill=(0, 0, 0)), Fit(edge_px=64))), None),
-        (Chain(), None),
-    ],
-)
-def test_a_chain_needs_its_first_fit_in_its_crops(chain, edge_px):
-    assert edge_needed([chain]) == edge_px
+def edge(*chains, size=(1000, 500)):
+    return edge_needed(needs_of(chains), size)
+
+
+def test_a_chain_needs_its_first_fit_in_its_crops():
+    half = Crop(left=0.0, top=0.0, width=0.5, height=1.0)
+    assert edge(Chain((Fit(edge_px=100),))) == 100
+    assert edge(Chain((half, WORKING, Fit(edge_px=64)))) == 80
+    assert edge(Chain((half, half, FLIP, Fit(edge_px=64)))) == 128
+    assert edge(Chain((half, half, FLIP, Fit(edge_px=64))), size=(500, 1000)) == 256
+
+
+def test_edits_before_a_fit_need_the_whole_photo():
+    for edits in ((), (HALF, Rotate(degrees=20.0, fill=(0, 0, 0)), Fit(edge_px=64)), (HALF,)):
+        assert needs_of([Chain((Fit(edge_px=64),)), Chain(edits)]) is None
 
 
 def test_the_most_demanding_view_decides_for_its_photo():
-    chains = [Chain((Fit(edge_px=edge_px),)) for edge_px in (64, 100, 80)]
-    assert edge_needed(chains) == 100
-    assert edge_needed([*chains, Chain((Rotate(degrees=1.0, fill=(0, 0, 0)), Fit(edge_px=64)))]) is None
+    assert edge(*[Chain((Fit(edge_px=edge_px),)) for edge_px in (64, 100, 80)]) == 100
 
 
 def test_a_photo_is_never_decoded_smaller_than_its_views_need():
     data = jpeg(1600, 1000, seed=2)
     for edge_px in (32, 100, 125, 126, 250, 251, 500, 501, 999):
-        assert min(decode_scaled(data, edge_px).pixels.shape[:2]) >= edge_px
-    assert decode_scaled(data, 124).pixels.shape == (125, 200, 3)
+        assert min(decode_scaled(data, [Need(1.0, 1.0, edge_px)]).pixels.shape[:2]) >= edge_px
+    assert decode_scaled(data, [Need(1.0, 1.0, 124)]).pixels.shape == (125, 200, 3)
+    assert decode_scaled(data, [Need(0.7, 1.0, 124)]).pixels.shape == (125, 200, 3)
+    assert decode_scaled(data, [Need(0.6, 1.0, 124)]).pixels.shape == (250, 400, 3)
     assert decode_scaled(data, None).pixels.shape == (1000, 1600, 3)
 
 
@@ -120,7 +123,7 @@ def test_a_photo_is_never_decoded_smaller_than_its_views_need():
 def test_slivers_are_decoded_whole(size):
     data = jpeg(*size, seed=0)
     chain = Chain((Fit(edge_px=4),))
-    assert decode_scaled(data, edge_needed([chain])).pixels.shape[1::-1] == size
+    assert decode_scaled(data, needs_of([chain])).pixels.shape[1::-1] == size
     with CpuExecutor(MemoryPhotos([data]), num_workers=0) as executor:
         assert executor.make([ViewOrder(0, chain)]).trace_B[0].area == 1
 
@@ -128,4 +131,4 @@ def test_slivers_are_decoded_whole(size):
 def test_recipes_with_a_fit_are_decoded_scaled():
     rng = np.random.default_rng(0)
     for recipe in RECIPES.values():
-        assert edge_needed([recipe.sample(rng, 1.0, fit=Fit(edge_px=64))]) is not None
+        assert needs_of([recipe.sample(rng, 1.0, fit=Fit(edge_px=64))]) is not None

@@ -3,6 +3,7 @@
 executor.py  orders in, tensors out       lowering.py  steps -> what DALI's operators do
 photos.py    read and decoded             drawing.py   pictures with lists of operations, kind by kind
 station.py   the device                   moves.py layers.py values.py filters.py   one kind of operation each
+loading.py   files in, batches for embedding out
 """
 
 try:
@@ -13,5 +14,6 @@ except ImportError as error:
     ) from error
 
 from asl_fast.views.dali.executor import DaliExecutor
+from asl_fast.views.dali.loading import DaliLoader
 
-__all__ = ["DaliExecutor"]
+__all__ = ["DaliExecutor", "DaliLoader"]

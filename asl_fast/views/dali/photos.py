@@ -13,7 +13,7 @@ from asl_fast.edits import Pixels
 from asl_fast.edits.steps import Size
 from asl_fast.images import Failure, Header, ImageError, decode, read_header
 from asl_fast.views.dali.lowering import Cut
-from asl_fast.views.dali.station import Picture, Station, each, size_of
+from asl_fast.views.dali.station import Picture, Station, each, parts, size_of
 from asl_fast.views.sources import PhotoSource
 
 
@@ -36,7 +36,7 @@ class DevicePhotos:
         self._station = station
         self._threads = ThreadPoolExecutor(station.num_threads, thread_name_prefix="asl_fast-dali")
         self._broken: dict[int, Failure] = {}
-        self._told = 0
+        self._told: set[int] = set()
         self._read: dict[int, tuple[bytes, Header]] = {}
 
     def __len__(self) -> int:
@@ -62,6 +62,10 @@ class DevicePhotos:
         raise ValueError(
             f"views: none of {len(self)} photos can be decoded; photo {number}: {first.path}: {first.reason}"
         )
+
+    def is_whole(self, photo: int) -> bool:
+        """Whether a photo that was read could be, as far as is known."""
+        return photo not in self._broken
 
     def size(self, photo: int) -> Size:
         """(width, height) of a photo that was read, upright."""
@@ -91,10 +95,10 @@ class DevicePhotos:
         self._read.clear()
 
     def not_told(self) -> tuple[Failure, ...]:
-        """The broken photos that were not asked for before."""
-        failures = tuple(self._broken.values())[self._told :]
-        self._told = len(self._broken)
-        return failures
+        """The broken photos that were not asked for before, in order."""
+        new = sorted(self._broken.keys() - self._told)
+        self._told.update(new)
+        return tuple(self._broken[number] for number in new)
 
     def close(self) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
@@ -125,15 +129,15 @@ class DevicePhotos:
 
     def _by_dali_at_once(self, wanted: Sequence[Wanted]) -> list[Picture]:
         data = ndd.as_batch([np.frombuffer(self._read[one.photo][0], np.uint8) for one in wanted])
-        parts = [one.part for one in wanted if one.part is not None]
-        if not parts:
-            return list(ndd.decoders.image(data, device=self._station.device).tensors)
-        start_B2 = each([(part.top, part.left) for part in parts], np.int32)
-        shape_B2 = each([part.size[::-1] for part in parts], np.int32)
+        cuts = [one.part for one in wanted if one.part is not None]
+        if not cuts:
+            return parts(ndd.decoders.image(data, device=self._station.device))
+        start_B2 = each([(cut.top, cut.left) for cut in cuts], np.int32)
+        shape_B2 = each([cut.size[::-1] for cut in cuts], np.int32)
         decoded = ndd.decoders.image_slice(
             data, start=start_B2, shape=shape_B2, axes=(0, 1), device=self._station.device
         )
-        return list(decoded.tensors)
+        return parts(decoded)
 
     def _by_pillow(self, wanted: Wanted) -> Pixels | Failure:
         try:
