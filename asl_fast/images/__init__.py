@@ -11,7 +11,7 @@ from asl_fast.images.batches import Batch, Failure, Loader, load_batches
 from asl_fast.images.decode import MAX_PIXELS, ImageError, decode
 from asl_fast.images.find import ImageFile, find_images, printable
 from asl_fast.images.framing import VIEW_SETS, WHOLE, Framing, Pixels, View
-from asl_fast.images.header import Header, read_header
+from asl_fast.images.header import Header, decode_as_needed, read_header
 from asl_fast.images.resize import MODES, Resize, as_pixels, upright_pixels
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "WHOLE",
     "as_pixels",
     "decode",
+    "decode_as_needed",
     "find_images",
     "load_batches",
     "printable",
