@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from asl_fast.edits.geometry import moved
 from asl_fast.edits.steps import Matrix, Size
-from asl_fast.edits.trace.polygons import Polygon, area, areas, cut, cut_many, sides
+from asl_fast.edits.trace.polygons import area, areas, common, corners_of, cut_many, sides
 from asl_fast.edits.trace.trace import Trace
 
 _EMPTY = 1e-9  # of a patch: less is rounding
@@ -59,16 +59,14 @@ class Alignment:
         """(corners, 2): the convex part of the photo that lies in both views; no corners = none."""
         if len(self.a.region) == 0 or len(self.b.region) == 0:
             return np.empty((0, 2))
-        common: Polygon = [(x, y) for x, y in self.a.region.tolist()]
-        for line in sides(self.b.region):
-            common = cut(common, line)
-        return np.array(common, np.float64).reshape(-1, 2)
+        both = common(corners_of(self.a.region), sides(corners_of(self.b.region)))
+        return np.array(both, np.float64).reshape(-1, 2)
 
     @property
     def overlap(self) -> float:
         """Share of the photo that lies in both views, covered or not."""
         width, height = self.a.photo_size
-        return area([(x, y) for x, y in self.region.tolist()]) / (width * height)
+        return area(corners_of(self.region)) / (width * height)
 
     @property
     def boxes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
@@ -116,7 +114,7 @@ class Alignment:
         right_P, bottom_P = np.tile(x_C[1:], rows), np.repeat(y_R[1:], columns)
         piece_PV2 = np.stack([left_P, top_P, right_P, top_P, right_P, bottom_P, left_P, bottom_P], 1)
         piece_PV2 = piece_PV2.reshape(-1, 4, 2)
-        for line in sides(moved(self.b.matrix, self.region)):
+        for line in sides(corners_of(moved(self.b.matrix, self.region))):
             piece_PV2 = cut_many(piece_PV2, np.broadcast_to(np.array(line), (len(piece_PV2), 3)))
         left_over_P = np.flatnonzero(areas(piece_PV2) > 0)
         return left_over_P, piece_PV2[left_over_P]
@@ -126,7 +124,7 @@ def _inside(point_N3: NDArray[np.float64], region: NDArray[np.float64]) -> NDArr
     """Whether homogeneous points lie in a convex region."""
     if len(region) == 0:
         return np.zeros(len(point_N3), np.bool_)
-    line_S3 = np.array(sides(region))
+    line_S3 = np.array(sides(corners_of(region)))
     with np.errstate(divide="ignore", invalid="ignore"):
         point_N2 = point_N3[:, :2] / point_N3[:, 2:]
         return np.asarray((point_N2 @ line_S3[:, :2].T + line_S3[:, 2] >= 0).all(1))

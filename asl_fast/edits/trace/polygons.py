@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 Polygon = list[tuple[float, float]]
 Line = tuple[float, float, float]  # (a, b, c): the half plane a x + b y + c >= 0
+Limits = tuple[float, float, float, float]  # left, top, right, bottom
 _SLACK = 1e-9  # of a pixel: a corner this near to a line is on its right side
 
 
@@ -39,17 +40,38 @@ def area(polygon: Polygon) -> float:
     return abs(twice) / 2
 
 
-def sides(polygon: NDArray[np.float64]) -> list[Line]:
-    """The half planes whose common part is a convex polygon (corners, 2), whichever way round it is told."""
-    after = np.roll(polygon, -1, axis=0)
-    normal = np.stack([polygon[:, 1] - after[:, 1], after[:, 0] - polygon[:, 0]], 1)
-    middle = polygon.mean(0)
+def corners_of(corner_C2: NDArray[np.float64]) -> Polygon:
+    return [(x, y) for x, y in corner_C2.tolist()]
+
+
+def common(polygon: Polygon, lines: list[Line]) -> Polygon:
+    """The part in all half planes."""
+    for line in lines:
+        if not polygon:
+            break
+        polygon = cut(polygon, line)
+    return polygon
+
+
+def sides(polygon: Polygon) -> list[Line]:
+    """The half planes whose common part is a convex polygon, whichever way round it is told."""
+    middle_x = sum(x for x, _ in polygon) / max(1, len(polygon))
+    middle_y = sum(y for _, y in polygon) / max(1, len(polygon))
     lines: list[Line] = []
-    for (a, b), (x, y) in zip(normal.tolist(), polygon.tolist(), strict=True):
-        sign = 1.0 if a * (middle[0] - x) + b * (middle[1] - y) >= 0 else -1.0
+    for number, (x, y) in enumerate(polygon):
+        before_x, before_y = polygon[number - 1]
+        a, b = before_y - y, x - before_x
+        if a * (middle_x - x) + b * (middle_y - y) < 0:
+            a, b = -a, -b
         if a or b:
-            lines.append((sign * a, sign * b, -sign * (a * x + b * y)))
+            lines.append((a, b, -(a * x + b * y)))
     return lines
+
+
+def limits(polygon: Polygon) -> Limits:
+    """Of a polygon that has corners."""
+    xs, ys = zip(*polygon, strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
 
 
 def cut_many(polygon_NV2: NDArray[np.float64], line_N3: NDArray[np.float64]) -> NDArray[np.float64]:
