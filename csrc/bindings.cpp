@@ -270,12 +270,17 @@ py::tuple rescore(const Int64s& candidate, const Floats& query, const Doubles& q
 // Pixels (H, W, 3) whose rows may lie apart -> (height, width, 3).
 py::array_t<std::uint8_t> resize(const py::array_t<std::uint8_t>& pixels, std::int64_t height, std::int64_t width,
                                  const std::string& instructions) {
-    if (pixels.ndim() != 3 || pixels.shape(2) != 3 || pixels.strides(2) != 1 || pixels.strides(1) != 3 ||
-        pixels.size() == 0 || height < 1 || width < 1) {
-        throw std::invalid_argument("resize: pixels must be RGB (H, W, 3) with whole rows, sizes 1 or more");
+    const bool is_rgb = pixels.ndim() == 3 && pixels.shape(2) == 3 && pixels.size() > 0;
+    if (!is_rgb || height < 1 || width < 1) {
+        throw std::invalid_argument("resize: pixels must be RGB (H, W, 3), sizes 1 or more");
+    }
+    // strides of a single row or column may be anything
+    const py::ssize_t row_bytes = pixels.shape(0) == 1 ? 3 * pixels.shape(1) : pixels.strides(0);
+    if (pixels.strides(2) != 1 || (pixels.shape(1) > 1 && pixels.strides(1) != 3) || row_bytes < 3 * pixels.shape(1)) {
+        throw std::invalid_argument("resize: rows of pixels must be whole and in their order");
     }
     py::array_t<std::uint8_t> out(std::vector<py::ssize_t>{height, width, 3});
-    const asl::resize::Picture picture{pixels.data(), pixels.shape(0), pixels.shape(1), pixels.strides(0)};
+    const asl::resize::Picture picture{pixels.data(), pixels.shape(0), pixels.shape(1), row_bytes};
     std::uint8_t* const to = out.mutable_data();
     {
         const py::gil_scoped_release released;
