@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asl_fast.losses import LossSettings
-from asl_fast.training import TrainSettings
+from asl_fast.training import PairSettings, TrainSettings
 
 # Minutes on two CPU cores. Few steps on few photos, so early layers and all statistics keep what they know.
 # metric_weight: with 0.02 norms fell into order sooner, but uAP fell below the start's.
@@ -38,6 +38,7 @@ PAPER = TrainSettings(
     edit_share=1.0,
     edit_strength=1.0,
     edit_recipe="bot",
+    pairs=PairSettings(per_batch=4, term="one-way"),
     save_every=2000,
     evaluate_every=8000,
 )

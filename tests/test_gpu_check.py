@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -26,3 +28,14 @@ def test_times_are_written_for_each_size(tmp_path):
     assert [row["operation"] for row in found["rows"]] == ["ratio_search", "cosface_ratio"]
     assert found["rows"][0]["search_ms"] > 0
     assert found["rows"][1]["forward_ms"] > 0 and found["rows"][1]["forward_backward_ms"] > 0
+
+
+@pytest.mark.slow
+def test_views_are_checked_and_counted(tmp_path):
+    pytest.importorskip("nvidia.dali", reason="DALI is not installed: pip install 'asl-fast[dali]'")
+    arguments = ["--device", "cpu", "--seconds", "0.5", "--batch", "4", "--processes", "1"]
+    command = [sys.executable, "-m", "benchmarks.gpu_views", "--out", tmp_path, *arguments]
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
+    check, ours, theirs = json.loads((tmp_path / "cpu/gpu_views.json").read_text())["rows"]
+    assert 0 < check["median"] < 3
+    assert ours["by"] == "DALI" and ours["views_per_s"] > 0 and theirs["views_per_s"] > 0

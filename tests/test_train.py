@@ -1,5 +1,7 @@
 """The command from outside: files, exit status, the closing line."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -78,3 +80,52 @@ def test_other_options_in_the_same_folder_are_refused(workplace, tmp_path, capsy
     assert train.main(arguments(workplace, tmp_path / "one", "--steps", "2")) == DONE
     assert train.main(arguments(workplace, tmp_path / "one", "--steps", "3")) == USER_ERROR
     assert "holds a run with num_steps = 2, this one has 3" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def pair_table(workplace):
+    photos = [f"photos/photo{number:02d}.png" for number in range(14)]
+    lines = [f"{a},{b},a_over_b" for a, b in zip(photos[::2], photos[1::2], strict=True)]
+    (workplace / "pairs.csv").write_text("\n".join(["file_a,file_b,direction", *lines]) + "\n")
+    return workplace / "pairs.csv"
+
+
+def test_pairs_are_trained_on_and_their_ratio_is_told_both_ways(workplace, pair_table, tmp_path, capsys):
+    more = ["--steps", "2", "--pairs", str(pair_table), "--pair-classes", "own", "--pair-term", "random"]
+    assert train.main(arguments(workplace, tmp_path / "one", *more, "--workers", "0")) == DONE
+    printed = capsys.readouterr().out
+    assert "hard-negative pairs trained on" in printed and printed.count("\n") == 1
+    assert " the mean ratio is " in printed and ", the other way " in printed
+    told = json.loads((tmp_path / "one/config.json").read_text())
+    assert told["pairs"]["classes"] == "own" and told["pairs"]["term"] == "random"
+    assert told["num_pairs"] == 7 and told["num_images"] == 14
+
+
+def test_folder_of_ndec_pairs_gives_further_photos(workplace, tmp_path, capsys):
+    for number in range(4):
+        folder = tmp_path / f"negative_pair/{number}"
+        folder.mkdir(parents=True)
+        draw_photo(100 + number).save(folder / f"T{number:06d}.jpg")
+        draw_photo(200 + number).save(folder / "0f3a.jpg")
+    more = ["--steps", "2", "--pairs", str(tmp_path), "--ndec-order", "t-over-other", "--workers", "0"]
+    assert train.main(arguments(workplace, tmp_path / "one", *more)) == DONE
+    printed = capsys.readouterr().out
+    assert "on 16 photos" in printed and "4 held back" in printed  # 14 - 4 of the folder's, 8 less a pair's
+    assert "3 hard-negative pairs trained on; of 1 held back the mean ratio" in printed
+
+
+def test_other_pairs_in_the_same_folder_are_refused(workplace, pair_table, tmp_path, capsys):
+    out = tmp_path / "one"
+    assert train.main(arguments(workplace, out, "--steps", "2", "--workers", "0")) == DONE
+    more = ["--steps", "2", "--pairs", str(pair_table)]
+    assert train.main(arguments(workplace, out, *more)) == USER_ERROR
+    assert "holds a run with num_pairs = 0, this one has 7" in capsys.readouterr().err
+
+
+def test_wrong_pair_is_one_line_with_its_place(workplace, tmp_path, capsys):
+    table = workplace / "wrong.csv"
+    table.write_text("a,b\nphotos/photo00.png,photos/photo99.png\n")
+    assert train.main(arguments(workplace, tmp_path / "one", "--pairs", str(table))) == USER_ERROR
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("asl-fast train: error: --pairs ") and "line 2: there is no file" in said
+    assert not (tmp_path / "one").exists()

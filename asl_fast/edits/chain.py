@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,18 @@ class View(NamedTuple):
     trace: Trace
 
 
+class _Lowered:
+    """A chain for pictures of one size."""
+
+    def __init__(self, steps: list[Step], size: Size) -> None:
+        self.steps = steps
+        self._size = size
+
+    @cached_property
+    def trace(self) -> Trace:
+        return trace(self.steps, self._size)
+
+
 @dataclass(frozen=True)
 class Chain:
     """Edits in the order they are applied; an empty chain leaves the picture as it is.
@@ -32,9 +45,22 @@ class Chain:
     """
 
     edits: tuple[Edit, ...] = ()
+    _last: dict[Size, _Lowered] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def steps(self, size: Size) -> list[Step]:
         """What an executor does to a picture of this (width, height); one too large to be drawn is shrunk."""
+        return list(self._lowered(size).steps)
+
+    def _lowered(self, size: Size) -> _Lowered:
+        """Of the last size it is kept: who samples a chain looks at its trace before it is drawn."""
+        kept = self._last.get(size)
+        if kept is None:
+            kept = _Lowered(self._made_steps(size), size)
+            self._last.clear()
+            self._last[size] = kept
+        return kept
+
+    def _made_steps(self, size: Size) -> list[Step]:
         matrix, drawable = canvas(np.eye(3), size)
         steps: list[Step] = [] if drawable == size or not self.edits else [Warp(matrix, drawable)]
         size = size_after(steps, size)
@@ -46,16 +72,16 @@ class Chain:
 
     def apply(self, pixels: Pixels, pool: Pool) -> Pixels:
         """The edited picture, RGB (height, width, 3); `pixels` is not changed. pool: other photos."""
-        return render(self.steps(_size(pixels)), pixels, pool)
+        return render(self._lowered(_size(pixels)).steps, pixels, pool)
 
     def view(self, pixels: Pixels, pool: Pool) -> View:
         """The edited picture with its trace."""
-        steps = self.steps(_size(pixels))
-        return View(render(steps, pixels, pool), trace(steps, _size(pixels)))
+        lowered = self._lowered(_size(pixels))
+        return View(render(lowered.steps, pixels, pool), lowered.trace)
 
     def trace(self, size: Size) -> Trace:
         """Where each pixel of the view of a picture of this (width, height) comes from."""
-        return trace(self.steps(size), size)
+        return self._lowered(size).trace
 
     def to_json(self) -> str:
         return json.dumps([to_plain(edit) for edit in self.edits])

@@ -44,14 +44,37 @@ def corners(size: tuple[float, float]) -> NDArray[np.float64]:
 
 
 def quad(matrix: Matrix, size: tuple[float, float]) -> list[tuple[float, float]]:
-    """Where the matrix takes a picture's corners, in `corners` order; plain numbers are faster for four."""
-    (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
+    """Where the matrix takes a picture's corners, in `corners` order."""
     width, height = size
+    return moved_corners(matrix, [(0.0, 0.0), (width, 0.0), (width, height), (0.0, height)])
+
+
+def moved_corners(matrix: Matrix, polygon: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """A few points through a homography: as plain numbers, faster than arrays."""
+    (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
+    if g == h == 0 and i == 1:
+        return [(a * x + b * y + c, d * x + e * y + f) for x, y in polygon]
     points = []
-    for x, y in ((0.0, 0.0), (width, 0.0), (width, height), (0.0, height)):
+    for x, y in polygon:
         last = g * x + h * y + i
         points.append(((a * x + b * y + c) / last, (d * x + e * y + f) / last))
     return points
+
+
+def inverse(matrix: Matrix) -> Matrix:
+    """By cofactors: three times as fast as LAPACK for three rows."""
+    (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
+    x, y, z = e * i - f * h, f * g - d * i, d * h - e * g
+    whole = a * x + b * y + c * z
+    if whole == 0:
+        raise ValueError(f"inverse: the matrix must have one, got {matrix.tolist()}")
+    return np.array(
+        [
+            [x / whole, (c * h - b * i) / whole, (b * f - c * e) / whole],
+            [y / whole, (a * i - c * g) / whole, (c * d - a * f) / whole],
+            [z / whole, (b * g - a * h) / whole, (a * e - b * d) / whole],
+        ]
+    )
 
 
 def moved(matrix: Matrix, point_N2: NDArray[np.float64]) -> NDArray[np.float64]:

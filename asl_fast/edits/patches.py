@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -26,10 +27,12 @@ FONTS = (
     "STIXGeneralBol.ttf",
 )
 _SIGN_PX = 96
-_MOST_PX = 96  # text larger than this is drawn at this size and stretched
+# heights that lines are drawn in; larger ones are stretched
+_LINES_PX = (4, 6, 8, 11, 16, 22, 32, 45, 64, 96)
 
 
 Colour3 = tuple[int, int, int]
+Size = tuple[int, int]  # width, height
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,57 @@ class SignPatch:
 Patch = PhotoPatch | PlainPatch | TextPatch | SignPatch
 
 
+class Masks(NamedTuple):
+    """How much of each pixel is covered, 0 to 255, read-only: by the ink, and by all of it.
+
+    The second is the first itself where nothing lies behind the ink.
+    """
+
+    ink_HW: NDArray[np.uint8]
+    behind_HW: NDArray[np.uint8]
+
+
 @functools.lru_cache(maxsize=512)
+def masks(patch: TextPatch | SignPatch) -> Masks:
+    if isinstance(patch, SignPatch):
+        return _sign_masks(patch.character, patch.disc is not None)
+    return _text_masks(patch)
+
+
+def drawn_size(patch: TextPatch | SignPatch) -> Size:
+    """(width, height) of its masks, without drawing it."""
+    if isinstance(patch, SignPatch):
+        return (_SIGN_PX, _SIGN_PX)
+    return _layout(patch.text, patch.font, _line_px(patch), _margin(patch))
+
+
+def colours(patch: TextPatch | SignPatch) -> tuple[Colour3, Colour3]:
+    """Of the ink, and of what lies behind it."""
+    if isinstance(patch, SignPatch):
+        return patch.ink, patch.disc or patch.ink
+    return patch.fill, patch.box or patch.outline or patch.fill
+
+
+@functools.lru_cache(maxsize=512)
+def ink_share(patch: TextPatch | SignPatch) -> float:
+    """The share of its box that is covered."""
+    return float(masks(patch).behind_HW.mean()) / 255
+
+
+@functools.lru_cache(maxsize=512)
+def coarse_ink(patch: TextPatch | SignPatch) -> NDArray[np.uint8]:
+    """(32, 32): how much is covered of each cell of its box."""
+    return np.asarray(cv2.resize(masks(patch).behind_HW, (32, 32), interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def drawn(patch: TextPatch | SignPatch) -> NDArray[np.uint8]:
-    """RGBA pixels (height, width, 4), colours multiplied by alpha, read-only."""
-    pixels = _text(patch) if isinstance(patch, TextPatch) else _sign(patch)
-    pixels.setflags(write=False)
-    return pixels
+    """RGBA pixels (height, width, 4), colours multiplied by alpha."""
+    ink_HW, behind_HW = masks(patch)
+    channels = [
+        cv2.addWeighted(ink_HW, (above - below) / 255, behind_HW, below / 255, 0)
+        for above, below in zip(*colours(patch), strict=True)
+    ]
+    return np.asarray(cv2.merge([*channels, behind_HW]), np.uint8)
 
 
 @functools.cache
@@ -89,50 +137,103 @@ def font_size(font: int, px: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(path, px, layout_engine=ImageFont.Layout.BASIC)
 
 
-def _text(patch: TextPatch) -> NDArray[np.uint8]:
-    height = min(_MOST_PX, max(4, patch.height_px))
-    font = font_size(patch.font, max(3, round(height / 1.25)))
-    stroke = max(1, height // 16) if patch.outline is not None else 0
-    margin = stroke + (height // 6 if patch.box is not None else 0)
-    ascent, descent = font.getmetrics()
-    width = max(1, round(font.getlength(patch.text)))
-    size = (width + 2 * margin, ascent + descent + 2 * margin)
+class _Glyph(NamedTuple):
+    """mask_HW lies with its corner at (left, top) of the pen, on the baseline, which then moves on."""
 
-    def lettered(stroke_width: int) -> NDArray[np.uint8]:
-        image = Image.new("L", size)
-        where = (margin, margin + ascent)
-        ImageDraw.Draw(image).text(
-            where, patch.text, fill=255, font=font, anchor="ls", stroke_width=stroke_width
-        )
-        return np.asarray(image)
-
-    ink_HW = lettered(0)
-    behind_HW = np.full_like(ink_HW, 255) if patch.box is not None else lettered(stroke) if stroke else ink_HW
-    return _layered(ink_HW, patch.fill, behind_HW, patch.box or patch.outline or patch.fill)
+    mask_HW: NDArray[np.uint8]
+    left: int
+    top: int
+    advance: int
 
 
-def _sign(patch: SignPatch) -> NDArray[np.uint8]:
+@functools.lru_cache(maxsize=20_000)
+def _glyph(font: int, px: int, character: str) -> _Glyph:
+    face = font_size(font, px)
+    left, top, right, bottom = (int(edge) for edge in face.getbbox(character, anchor="ls"))
+    image = Image.new("L", (max(1, right - left), max(1, bottom - top)))
+    ImageDraw.Draw(image).text((-left, -top), character, fill=255, font=face, anchor="ls")
+    return _Glyph(np.asarray(image), left, top, round(face.getlength(character)))
+
+
+@functools.cache
+def _metrics(font: int, px: int) -> tuple[int, int]:
+    """Ascent and descent."""
+    ascent, descent = font_size(font, px).getmetrics()
+    return round(ascent), round(descent)
+
+
+def _line_px(patch: TextPatch) -> int:
+    """Few heights, so that glyphs are drawn once: the next one up, the line is shrunk to its place."""
+    return next(height for height in _LINES_PX if height >= min(patch.height_px, _LINES_PX[-1]))
+
+
+def _font_px(line_px: int) -> int:
+    return max(3, round(line_px / 1.25))
+
+
+def _stroke(line_px: int) -> int:
+    return max(1, line_px // 16)
+
+
+def _margin(patch: TextPatch) -> int:
+    line_px = _line_px(patch)
+    stroke = _stroke(line_px) if patch.outline is not None else 0
+    return stroke + (line_px // 6 if patch.box is not None else 0)
+
+
+def _layout(text: str, font: int, line_px: int, margin: int) -> Size:
+    px = _font_px(line_px)
+    width = sum(_glyph(font, px, character).advance for character in text) + sum(_overhangs(text, font, px))
+    return (max(1, width) + 2 * margin, sum(_metrics(font, px)) + 2 * margin)
+
+
+def _overhangs(text: str, font: int, px: int) -> tuple[int, int]:
+    """How far the first glyph begins before the pen, and the last ends after it."""
+    if not text:
+        return (0, 0)
+    first, last = _glyph(font, px, text[0]), _glyph(font, px, text[-1])
+    return max(0, -first.left), max(0, last.left + last.mask_HW.shape[1] - last.advance)
+
+
+def _text_masks(patch: TextPatch) -> Masks:
+    line_px, margin = _line_px(patch), _margin(patch)
+    width, height = _layout(patch.text, patch.font, line_px, margin)
+    px = _font_px(line_px)
+    ink_HW = np.zeros((height, width), np.uint8)
+    pen = margin + _overhangs(patch.text, patch.font, px)[0]
+    baseline = margin + _metrics(patch.font, px)[0]
+    for character in patch.text:
+        glyph = _glyph(patch.font, px, character)
+        left, top = max(0, pen + glyph.left), max(0, baseline + glyph.top)
+        under_HW = ink_HW[top:, left:][: glyph.mask_HW.shape[0], : glyph.mask_HW.shape[1]]
+        np.maximum(under_HW, glyph.mask_HW[: under_HW.shape[0], : under_HW.shape[1]], out=under_HW)
+        pen += glyph.advance
+    if patch.box is not None:
+        return _kept(ink_HW, np.full_like(ink_HW, 255))
+    if patch.outline is None:
+        return _kept(ink_HW, ink_HW)
+    edge = 2 * _stroke(line_px) + 1
+    round_brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (edge, edge))
+    return _kept(ink_HW, np.asarray(cv2.dilate(ink_HW, round_brush), np.uint8))
+
+
+@functools.lru_cache(maxsize=512)
+def _sign_masks(character: str, has_disc: bool) -> Masks:
     disc, ink = (Image.new("L", (_SIGN_PX, _SIGN_PX)) for _ in range(2))
     room = float(_SIGN_PX)
-    if patch.disc is not None:
+    if has_disc:
         ImageDraw.Draw(disc).ellipse((0, 0, _SIGN_PX - 1, _SIGN_PX - 1), fill=255)
         room *= 0.8
-    left, top, right, bottom = font_size(0, _SIGN_PX).getbbox(patch.character)
+    left, top, right, bottom = font_size(0, _SIGN_PX).getbbox(character)
     font = font_size(0, max(1, int(room / max(1.0, right - left, bottom - top) * _SIGN_PX)))
-    left, top, right, bottom = font.getbbox(patch.character)
+    left, top, right, bottom = font.getbbox(character)
     where = ((_SIGN_PX - left - right) / 2, (_SIGN_PX - top - bottom) / 2)
-    ImageDraw.Draw(ink).text(where, patch.character, fill=255, font=font)
+    ImageDraw.Draw(ink).text(where, character, fill=255, font=font)
     ink_HW = np.asarray(ink)
-    behind_HW = ink_HW if patch.disc is None else np.maximum(np.asarray(disc), ink_HW)
-    return _layered(ink_HW, patch.ink, behind_HW, patch.disc or patch.ink)
+    return _kept(ink_HW, ink_HW if not has_disc else np.maximum(np.asarray(disc), ink_HW))
 
 
-def _layered(
-    ink_HW: NDArray[np.uint8], ink: Colour3, behind_HW: NDArray[np.uint8], behind: Colour3
-) -> NDArray[np.uint8]:
-    """RGBA of one colour over another, each with its alpha; the second covers what the first does."""
-    channels = [
-        cv2.addWeighted(ink_HW, (above - below) / 255, behind_HW, below / 255, 0)
-        for above, below in zip(ink, behind, strict=True)
-    ]
-    return np.asarray(cv2.merge([*channels, behind_HW]), np.uint8)
+def _kept(ink_HW: NDArray[np.uint8], behind_HW: NDArray[np.uint8]) -> Masks:
+    for mask_HW in (ink_HW, behind_HW):
+        mask_HW.setflags(write=False)
+    return Masks(ink_HW, behind_HW)

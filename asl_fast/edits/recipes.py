@@ -105,12 +105,7 @@ class Recipe:
 
     def _keeps_promise(self, chain: Chain, size: Size) -> bool:
         traced = chain.trace(size)
-        if traced.shown < self.least_shown:
-            return False
-        is_affine = traced.matrix[2, 0] == 0 and traced.matrix[2, 1] == 0  # areas of photo and view agree
-        if is_affine and traced.least_visible >= self.least_visible:
-            return True
-        return traced.visible >= self.least_visible
+        return traced.shown >= self.least_shown and traced.visible >= self.least_visible
 
 
 def _in_order(crop: Edit | None, edits: list[Edit], fit: Fit | None) -> Chain:
@@ -118,7 +113,10 @@ def _in_order(crop: Edit | None, edits: list[Edit], fit: Fit | None) -> Chain:
     if fit is None:
         return Chain((*first, *edits))
     working = Fit(edge_px=round(_WORKING_EDGE * fit.edge_px), way="within")
-    return Chain((*first, working, *edits, fit))
+    # what was pasted or framed has grown: it is saved at the size that it is shown in, like all the rest
+    saved = next((place for place, edit in enumerate(edits) if isinstance(edit, Jpeg | Webp)), 0)
+    again = [working] if saved else []
+    return Chain((*first, working, *edits[:saved], *again, *edits[saved:], fit))
 
 
 def _one(chance: float, kind: type[Edit], strength: float = 1.0) -> Turn:

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_fast.edits.patches import Colour3, Patch
+from asl_fast.edits.patches import Colour3, Patch, Size
 
-Size = tuple[int, int]  # width, height
 Matrix = NDArray[np.float64]
 
 
@@ -184,10 +183,12 @@ Step = (
     | DrawEdges
 )
 
+_MOVES = (Warp, Onto)
+
 
 def size_after(steps: Sequence[Step], size: Size) -> Size:
     """(width, height) of the picture once these steps are done."""
     for step in reversed(steps):
-        if isinstance(step, Warp | Onto):
+        if isinstance(step, _MOVES):
             return step.size
     return size

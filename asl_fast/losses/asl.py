@@ -11,15 +11,15 @@ from torch import Tensor, nn
 from asl_fast.kernels.cosface_ratio import MARGIN, SCALE, LossParts, cosface_norm_ratio_loss
 from asl_fast.losses.class_step import ClassStep
 from asl_fast.losses.divided import divided_loss
-from asl_fast.losses.pairs import content_pairs
 from asl_fast.losses.ranks import Ranks
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossSettings:
-    """total = metric_weight * CosFace(scale, margin) + ratio_weight * norm ratio.
+    """total = metric_weight * CosFace(scale, margin) + ratio_weight * norm ratio + gap_weight * norm gap.
 
     margin_kind: cosface, arcface or softmax, see `kernels/cosface_ratio/margins.py`.
+    The gap is |log ratio| of pairs where neither picture is a copy of the other.
     metric_weight is the lambda of the paper's eq. 2, whose value is not published.
     negative_share: of the classes that no row of a training batch has, the share it is compared with.
     """
@@ -29,6 +29,7 @@ class LossSettings:
     margin_kind: str = "cosface"
     metric_weight: float = 1.0
     ratio_weight: float = 1.0
+    gap_weight: float = 1.0
     negative_share: float = 1.0
 
     def __post_init__(self) -> None:
@@ -37,7 +38,7 @@ class LossSettings:
 
 
 class AslLoss(nn.Module):
-    """CosFace over `num_classes` photos, plus the norm ratio of nested views.
+    """CosFace over `num_classes` photos, plus the norm ratio of pairs of views.
 
     weight_CD starts as random directions; `start_at` sets it to the photos' own rows.
     ranks: if given, weight_CD holds this rank's classes only, see `Ranks`.
@@ -77,21 +78,23 @@ class AslLoss(nn.Module):
         self.weight_CD.copy_(nn.functional.normalize(row_CD))
 
     def forward(
-        self, row_BD: Tensor, label_B: Tensor, nest_B: Tensor, area_B: Tensor, visible_B: Tensor
+        self, row_BD: Tensor, label_B: Tensor, pair_index_P2: Tensor, even_index_E2: Tensor | None = None
     ) -> LossParts:
-        """row_BD: raw rows.  label_B: int64 class, -1 = none.  For the rest see `content_pairs`."""
-        pair_index_P2 = content_pairs(nest_B, area_B, visible_B)
+        """row_BD: raw rows.  label_B: int64 class, -1 = none.  Pairs of rows: see `pairs.py`."""
         formula = dataclasses.asdict(self.settings)
         negative_share = formula.pop("negative_share")
         if not self.training:
             negative_share = 1.0  # as drop-out does
         if self.ranks.group is None and self.class_step is None and negative_share == 1:
-            return cosface_norm_ratio_loss(row_BD, self.weight_CD, label_B, pair_index_P2, **formula)
+            return cosface_norm_ratio_loss(
+                row_BD, self.weight_CD, label_B, pair_index_P2, even_index_E2, **formula
+            )
         return divided_loss(
             row_BD,
             self.weight_CD,
             label_B,
             pair_index_P2,
+            even_index_E2,
             **formula,
             ranks=self.ranks,
             negative_share=negative_share,

@@ -14,6 +14,7 @@ from asl_fast.kernels.cosface_ratio.checks import (
     check_scale,
 )
 from asl_fast.kernels.cosface_ratio.class_softmax import class_softmax
+from asl_fast.kernels.cosface_ratio.norm_gap import norm_gap
 from asl_fast.kernels.cosface_ratio.norm_ratio import norm_ratio
 from asl_fast.losses.class_step import ClassStep, stepped_class_softmax
 from asl_fast.losses.negatives import sampled_classes
@@ -32,25 +33,28 @@ def divided_loss(
     weight_CD: Tensor,
     label_B: Tensor,
     pair_index_P2: Tensor,
+    even_index_E2: Tensor | None = None,
     *,
     scale: float,
     margin: float,
     margin_kind: str,
     metric_weight: float,
     ratio_weight: float,
+    gap_weight: float = 1.0,
     ranks: Ranks,
     negative_share: float = 1.0,
     step: ClassStep | None = None,
 ) -> LossParts:
     """The loss of all ranks' rows together, the same number on every rank.
 
-    feature_BD, label_B, pair_index_P2: this rank's batch, with labels among all classes.
+    feature_BD, label_B, pair_index_P2, even_index_E2: this rank's batch, with labels among all classes.
     weight_CD: its classes. The gradient of weight_CD is that of the one loss; for feature_BD's see `Ranks`.
     negative_share: under 1, a row meets the classes of all ranks' batches and about this share of the others.
     step: if given, the backward pass steps weight_CD, which gets no gradient.
     Raises ValueError as `cosface_norm_ratio_loss` does, on every rank; a row that is not finite is counted
     among all ranks' rows.
     """
+    even_index_E2 = pair_index_P2.new_empty(0, 2) if even_index_E2 is None else even_index_E2
 
     def check() -> None:
         check_scale(scale)
@@ -65,8 +69,10 @@ def divided_loss(
         check_rows(feature_BD, weight_CD if len(weight_CD) else weight_CD.new_zeros(1, weight_CD.shape[1]))
         check_indexes("label_N", label_B, (len(feature_BD),), feature_BD.device)
         check_indexes("pair_index_P2", pair_index_P2, (None, 2), feature_BD.device)
+        check_indexes("even_index_E2", even_index_E2, (None, 2), feature_BD.device)
         check_range("label_N", label_B, ranks.num_classes)
         check_range("pair_index_P2", pair_index_P2, len(feature_BD))
+        check_range("even_index_E2", even_index_E2, len(feature_BD))
 
     num_rows_W, key = ranks.agree(feature_BD, check)
     feature_ND = gather_rows(feature_BD, ranks, num_rows_W)
@@ -91,7 +97,11 @@ def divided_loss(
     other_N, target_N = join_shards(other_N, target_N, ranks)
     metric = mean_cross_entropy(other_N, target_N, label_N)
     before = sum(num_rows_W[: ranks.rank])
-    num_pairs = (pair_index_P2 >= 0).all(1).sum()
-    ratio = norm_ratio(norm_N[before : before + len(feature_BD)], pair_index_P2)
-    ratio = joined_mean(ratio, num_pairs, ranks)
-    return LossParts(metric_weight * metric + ratio_weight * ratio, metric, ratio)
+    norm_B = norm_N[before : before + len(feature_BD)]
+    ratio = joined_mean(norm_ratio(norm_B, pair_index_P2), _num_pairs(pair_index_P2), ranks)
+    gap = joined_mean(norm_gap(norm_B, even_index_E2), _num_pairs(even_index_E2), ranks)
+    return LossParts(metric_weight * metric + ratio_weight * ratio + gap_weight * gap, metric, ratio, gap)
+
+
+def _num_pairs(index_P2: Tensor) -> Tensor:
+    return (index_P2 >= 0).all(1).sum()

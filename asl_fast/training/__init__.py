@@ -1,13 +1,29 @@
 """Stages composed into a loop that learns: photos -> nested, edited views -> loss -> EMA model.
 
-settings.py  what a recipe says           views.py       the batch of a step, from (seed, step) alone
-photos.py    photos decoded once          trainer.py     one step; what a checkpoint must hold
-fold.py      what is held back            checkpoint.py  written whole, read back exactly
-evaluation.py  measured on the fold       log.py         metrics.jsonl, TensorBoard, progress
+settings.py  what a recipe says              views.py       the batch of a step, from (seed, step) alone
+photos.py    photos decoded once             trainer.py     one step; what a checkpoint must hold
+pairs.py     hard-negative pairs on disk     checkpoint.py  written whole, read back exactly
+photo_set.py photos, pairs and their classes by number; joining.py, pool.py (what lies over what)
+fold.py      what is held back; split.py     evaluation.py, pair_ratios.py  measured on it
+executors.py who makes the views
+start.py     the first weights               same_run.py    config.json      log.py  metrics, TensorBoard
 loop.py      all of it, start to end
 """
 
+from asl_fast.training.executors import INPUTS
 from asl_fast.training.loop import Outcome, train
-from asl_fast.training.settings import TrainSettings
+from asl_fast.training.pairs import NDEC_ORDERS, FilePair, read_pairs
+from asl_fast.training.settings import PAIR_CLASSES, PAIR_TERMS, PairSettings, TrainSettings
 
-__all__ = ["Outcome", "TrainSettings", "train"]
+__all__ = [
+    "FilePair",
+    "INPUTS",
+    "NDEC_ORDERS",
+    "Outcome",
+    "PAIR_CLASSES",
+    "PAIR_TERMS",
+    "PairSettings",
+    "TrainSettings",
+    "read_pairs",
+    "train",
+]

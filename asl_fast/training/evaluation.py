@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from asl_fast.indexes import Index
 from asl_fast.records import Candidates, norms
 from asl_fast.reports.metrics import micro_average_precision
 from asl_fast.training.photos import Photos
+from asl_fast.training.rows import rows_of
 
 _EVALUATION = 4  # what a generator is for: this stream is never used to train
 COPIES_PER_PHOTO = 3
@@ -89,10 +90,10 @@ def make_fold_set(photos: Photos, seed: int) -> FoldSet:
 def evaluate_fold(descriptor: nn.Module, resize: Resize, fold: FoldSet, device: torch.device) -> FoldReport:
     """Search the fold's references for its queries, with and without the ratio filter at tau = 1."""
     query_QD, ref_ND = (
-        _rows(descriptor, resize, images, device) for images in (fold.queries, fold.references)
+        rows_of(descriptor, resize, images, device) for images in (fold.queries, fold.references)
     )
     plain_norm_N, whole_norm_N = (
-        norms(_rows(descriptor, resize, images, device)) for images in (fold.plain, fold.whole)
+        norms(rows_of(descriptor, resize, images, device)) for images in (fold.plain, fold.whole)
     )
     index = Index(ref_ND, device="cpu", grouping="never")
     nearest = min(_NEAREST, len(ref_ND))
@@ -115,18 +116,6 @@ def _edited_copies(photo: Pixels, photos: Photos, rng: np.random.Generator) -> I
         yield _EDITS.sample(rng, STRENGTH, crop=crop, size=(photo.shape[1], photo.shape[0])).apply(
             photo, photos
         )
-
-
-@torch.inference_mode()
-def _rows(
-    descriptor: nn.Module, resize: Resize, images: Sequence[Pixels], device: torch.device
-) -> NDArray[np.float32]:
-    descriptor.eval()
-    rows = []
-    for first in range(0, len(images), 32):
-        pixels_BHWC = np.stack([resize(image) for image in images[first : first + 32]])
-        rows.append(descriptor(torch.from_numpy(pixels_BHWC).permute(0, 3, 1, 2).to(device)).cpu().numpy())
-    return np.concatenate(rows).astype(np.float32)
 
 
 def _uap(found: Candidates, reference_Q: NDArray[np.int64]) -> float:

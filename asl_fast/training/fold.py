@@ -1,17 +1,21 @@
-"""Which photos train and which are held back."""
+"""Which photos train and which are held back, of those on their own and of those in pairs."""
 
 from __future__ import annotations
 
 import csv
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from asl_fast.images import ImageFile
+from asl_fast.training.joining import joined
+from asl_fast.training.photo_set import PhotoSet
 
 LEAST_HELD_BACK = 4
+MOST_HELD_PHOTOS = 512  # of those that only pairs have: enough to measure their ratios
 
 
 def groups_of(files: Sequence[ImageFile], folder: Path) -> list[str]:
@@ -55,3 +59,40 @@ def hold_back(groups: Sequence[str], share: float, seed: int) -> tuple[list[int]
             f"{LEAST_HELD_BACK} or more photos each; give more photos"
         )
     return trained, sorted(held)
+
+
+def hold_back_others(photos: PhotoSet, held: Sequence[int], share: float, seed: int) -> list[int]:
+    """Of the photos that only pairs have, the numbers held back, once `held` is of those on their own.
+
+    Photos that hang together by pairs or groups stay together: held back where one of them belongs to a photo
+    that is, trained on where one belongs to a photo that is, else drawn from the seed until about `share` of
+    those is held back, or MOST_HELD_PHOTOS.
+    """
+    others = range(photos.num_single, len(photos))
+    links = [(pair.a, pair.b) for pair in photos.pairs if min(pair.a, pair.b) >= photos.num_single]
+    first_of: dict[str, int] = {}
+    links += [(first_of.setdefault(photos.group_N[photo], photo), photo) for photo in others]
+    set_N = joined(len(photos), links).tolist()
+
+    held_singles = set(held)
+    held_of_group = {photos.group_N[photo]: photo in held_singles for photo in range(photos.num_single)}
+    told: dict[int, set[bool]] = {set_N[photo]: set() for photo in others}
+    for photo in others:
+        if photos.group_N[photo] in held_of_group:
+            told[set_N[photo]].add(held_of_group[photos.group_N[photo]])
+    for pair in photos.pairs:
+        for one, other in ((pair.a, pair.b), (pair.b, pair.a)):
+            if one < photos.num_single <= other:
+                told[set_N[other]].add(one in held_singles)
+
+    size_of = Counter(set_N[photo] for photo in others)
+    free = [number for number, sides in told.items() if not sides]
+    wanted = min(MOST_HELD_PHOTOS, round(share * sum(size_of[number] for number in free)))
+    held_sets = {number for number, sides in told.items() if True in sides}
+    num_drawn = 0
+    for place in np.random.default_rng([seed, 7]).permutation(len(free)):
+        size = size_of[free[place]]
+        if num_drawn < wanted and num_drawn + size <= 1.5 * wanted:
+            held_sets.add(free[place])
+            num_drawn += size
+    return [photo for photo in others if set_N[photo] in held_sets]

@@ -24,6 +24,7 @@ class Photos:
         self._short_edge_px = short_edge_px
         self._room = kept_bytes
         self._kept: dict[int, NDArray[np.uint8]] = {}
+        self._sizes: dict[int, tuple[int, int]] = {}
 
     def __len__(self) -> int:
         return len(self.files)
@@ -38,14 +39,23 @@ class Photos:
         return pixels
 
     def keep(self, number: int, pixels: NDArray[np.uint8]) -> None:
+        self._sizes[number] = (pixels.shape[1], pixels.shape[0])
         if pixels.nbytes <= self._room and number not in self._kept:
             self._room -= pixels.nbytes
             self._kept[number] = pixels
+
+    def size(self, number: int) -> tuple[int, int]:
+        """(width, height) as kept in memory."""
+        if number not in self._sizes:
+            height, width = self[number].shape[:2]
+            self._sizes[number] = (width, height)
+        return self._sizes[number]
 
     def subset(self, numbers: Sequence[int]) -> Photos:
         """The photos of these numbers, renumbered from 0; what is decoded already is not decoded again."""
         part = Photos([self.files[number] for number in numbers], self._short_edge_px, self._room)
         part._kept = {new: self._kept[old] for new, old in enumerate(numbers) if old in self._kept}
+        part._sizes = {new: self._sizes[old] for new, old in enumerate(numbers) if old in self._sizes}
         return part
 
     def _decoded(self, file: ImageFile) -> NDArray[np.uint8]:

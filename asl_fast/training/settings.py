@@ -7,7 +7,42 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from asl_fast.edits import RECIPES
-from asl_fast.losses import LossSettings
+from asl_fast.losses import ORDERED_BY, LossSettings
+
+PAIR_CLASSES = ("one", "own")
+PAIR_TERMS = ("even", "one-way", "random")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairSettings:
+    """How hard-negative pairs are trained on, where there are any.
+
+    per_batch: of the batch's identities, twice as many are the members of pairs.
+    classes: "one" makes both photos one class of the metric (the paper's ASL-Positive, its winner), "own"
+    keeps them apart (ASL-Negative).  most_per_class: pairs that share photos join into one class up to this
+    many photos; a pair that would pass that leaves its photos in the classes they have.
+    term: of pairs that have no direction, since neither photo is a copy of the other. "even" asks for equal
+    norms, |log ratio|, which is what holds; "one-way" takes b to be the one that is no copy (the paper's
+    latter photo); "random" draws the direction anew each time.
+    """
+
+    per_batch: int = 2
+    classes: str = "one"
+    most_per_class: int = 8
+    term: str = "even"
+
+    def __post_init__(self) -> None:
+        if self.per_batch < 0 or self.most_per_class < 2:
+            raise ValueError(
+                "recipe: pairs.per_batch must be 0 or more and pairs.most_per_class 2 or more, "
+                f"got {self.per_batch} and {self.most_per_class}"
+            )
+        if self.classes not in PAIR_CLASSES:
+            raise ValueError(
+                f"recipe: pairs.classes must be one of {', '.join(PAIR_CLASSES)}, got {self.classes!r}"
+            )
+        if self.term not in PAIR_TERMS:
+            raise ValueError(f"recipe: pairs.term must be one of {', '.join(PAIR_TERMS)}, got {self.term!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,8 +52,9 @@ class TrainSettings:
     view_edge_px: of the views it learns from, 0 = edge_px. Crops show things larger than whole photos do, so
     a model answers best at a larger edge than it learned at (Touvron et al. 2019); small views are fast, too.
 
-    A batch is num_identities photos x num_views nested views. lr rises over the first warmup_share of the
-    steps, stays until flat_until, then falls to 0 along a cosine. class_lr: of the class weights.
+    A batch is num_identities photos x num_views nested views; the members of pairs are among them. lr rises
+    over the first warmup_share of the steps, stays until flat_until, then falls to 0 along a cosine.
+    class_lr: of the class weights.
     frozen_share: the first parameter tensors of the backbone, in its own order, that keep their values.
     frozen_statistics: batch norms, the neck's too, use their stored means (short runs see few pictures).
     clip_norm: of the gradient, 0 = off.  bf16: mixed precision, on a GPU only.
@@ -26,6 +62,7 @@ class TrainSettings:
     stored; gradients can't be clipped then.
     least_area, whole_share: see `edits.nested_crops`.  edit_share: of the views that are edited at all.
     edit_recipe: which edits, see `edits.RECIPES`.
+    ordered_by: what makes one view hold more than another, see `losses.content_pairs`.
     save_every, evaluate_every: steps, 0 = only at the end.
     """
 
@@ -53,6 +90,8 @@ class TrainSettings:
     edit_share: float = 0.6
     edit_strength: float = 0.8
     edit_recipe: str = "common"
+    ordered_by: str = "both"
+    pairs: PairSettings = field(default_factory=PairSettings)
     held_back_share: float = 0.2
     save_every: int = 100
     evaluate_every: int = 0
@@ -76,6 +115,10 @@ class TrainSettings:
         if self.edit_recipe not in RECIPES:
             raise ValueError(
                 f"recipe: edit_recipe must be one of {', '.join(RECIPES)}, got {self.edit_recipe!r}"
+            )
+        if self.ordered_by not in ORDERED_BY:
+            raise ValueError(
+                f"recipe: ordered_by must be one of {', '.join(ORDERED_BY)}, got {self.ordered_by!r}"
             )
         if not 0 < self.held_back_share < 1:
             raise ValueError(f"recipe: held_back_share must be in (0, 1), got {self.held_back_share}")

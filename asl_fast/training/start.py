@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from asl_fast.errors import InputError
@@ -25,25 +26,36 @@ def start_descriptor(module: nn.Module, config: DescriptorConfig, name: str) -> 
     return descriptor
 
 
-def start_loss(
-    descriptor: Descriptor, photos: Photos, resize: Resize, settings: TrainSettings, device: torch.device
-) -> AslLoss:
-    """Class weights at the directions of the photos' own rows, after the neck's statistics are set to theirs.
-
-    An untrained neck leaves all rows near one another; centred, they tell photos apart from the first step.
-    """
-    pooled_CD = _pooled(descriptor.to(device), photos, resize, device)
-    with torch.no_grad():
-        assert descriptor.neck.running_mean is not None and descriptor.neck.running_var is not None
-        descriptor.neck.running_mean.copy_(pooled_CD.mean(0))
-        descriptor.neck.running_var.copy_(pooled_CD.var(0))
-        row_CD = descriptor.eval().neck(pooled_CD)
+def new_loss(num_classes: int, num_dims: int, settings: TrainSettings) -> AslLoss:
+    """Random class weights, with the step that the recipe wants for them."""
     step = None
     if settings.fused_class_step:
         step = ClassAdam(settings.class_lr, decoupled=settings.optimizer == "adamw")
-    loss = AslLoss(len(photos), descriptor.num_dims, settings.loss, class_step=step).to(device)
-    loss.start_at(row_CD)
-    return loss
+    return AslLoss(num_classes, num_dims, settings.loss, class_step=step)
+
+
+def start_classes(
+    loss: AslLoss,
+    descriptor: Descriptor,
+    photos: Photos,
+    class_N: NDArray[np.int64],
+    resize: Resize,
+    device: torch.device,
+) -> None:
+    """Class weights at the directions of the photos' own rows, after the neck's statistics are set to theirs.
+
+    A class of several photos starts at the mean of their directions.
+
+    An untrained neck leaves all rows near one another; centred, they tell photos apart from the first step.
+    """
+    pooled_ND = _pooled(descriptor.to(device), photos, resize, device)
+    with torch.no_grad():
+        assert descriptor.neck.running_mean is not None and descriptor.neck.running_var is not None
+        descriptor.neck.running_mean.copy_(pooled_ND.mean(0))
+        descriptor.neck.running_var.copy_(pooled_ND.var(0))
+        unit_ND = nn.functional.normalize(descriptor.eval().neck(pooled_ND)).cpu()
+        row_CD = torch.zeros(loss.weight_CD.shape).index_add_(0, torch.from_numpy(class_N), unit_ND)
+    loss.to(device).start_at(row_CD.to(device))
 
 
 @torch.no_grad()

@@ -45,7 +45,7 @@ class Trainer:
             pixels_BCHW = batch.pixels_BCHW.contiguous(memory_format=torch.channels_last)
             row_BD = self.descriptor(pixels_BCHW).float()
         self._check_finite({"longest row": row_BD.detach().norm(dim=1).max().item()})
-        parts = self.loss(row_BD, batch.label_B, batch.nest_B, batch.area_B, batch.visible_B)
+        parts = self.loss(row_BD, batch.label_B, batch.over_P2, batch.even_E2)
         self.optimizer.zero_grad(set_to_none=True)
         parts.total.backward()
         limit = self.settings.clip_norm or math.inf
@@ -54,6 +54,7 @@ class Trainer:
             "loss/total": parts.total.item(),
             "loss/metric": parts.metric.item(),
             "loss/ratio": parts.ratio.item(),
+            "loss/gap": parts.gap.item(),
             "gradient_norm": gradient_norm.item(),
             "lr": float(self.optimizer.param_groups[0]["lr"]),
         }
@@ -103,16 +104,13 @@ class Trainer:
     def _average(self) -> None:
         """EMA of weights and statistics; early on it follows faster, so that the start doesn't linger."""
         decay = min(self.settings.ema_decay, self.step / (self.step + 10))
+        averages = self.ema.state_dict()
         for name, value in self.descriptor.state_dict().items():
-            average = self.ema.get_buffer(name) if name in self._buffers else self.ema.get_parameter(name)
+            average = averages[name]
             if average.is_floating_point():
                 average.lerp_(value, 1 - decay)
             else:
                 average.copy_(value)
-
-    @property
-    def _buffers(self) -> set[str]:
-        return {name for name, _ in self.ema.named_buffers()}
 
     def _check_finite(self, scalars: dict[str, float]) -> None:
         bad = [f"{name} is {value}" for name, value in scalars.items() if not math.isfinite(value)]

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol, TypeVar
 
-from asl_fast.views.orders import MadeViews, ViewExecutor, ViewOrder
+Orders = TypeVar("Orders")
+Made = TypeVar("Made")
+_Orders_in = TypeVar("_Orders_in", contravariant=True)
+_Made_out = TypeVar("_Made_out", covariant=True)
+
+
+class Makes(Protocol[_Orders_in, _Made_out]):
+    """A `ViewExecutor`, or what wraps one: `make` is called from several threads at once."""
+
+    def make(self, orders: _Orders_in, /) -> _Made_out: ...
 
 
 def stream(
-    executor: ViewExecutor, batches: Iterable[Sequence[ViewOrder]], *, ahead: int = 2
-) -> Iterator[MadeViews]:
-    """The views of each batch of orders, in order; up to `ahead` batches are made before they are asked for.
+    executor: Makes[Orders, Made], batches: Iterable[Orders], *, ahead: int = 2
+) -> Generator[Made, None, None]:
+    """What is made of each batch of orders, in order; up to `ahead` are made before they are asked for.
 
     An exception of the executor or of `batches` comes out at its batch's turn. Closing the iterator waits
     for the batches that are being made and leaves no thread; the executor stays open.
@@ -22,14 +32,16 @@ def stream(
     return _made(executor, iter(batches), ahead)
 
 
-def _made(executor: ViewExecutor, batches: Iterator[Sequence[ViewOrder]], ahead: int) -> Iterator[MadeViews]:
-    def make(drawn: Future[Sequence[ViewOrder] | None]) -> MadeViews | None:
+def _made(
+    executor: Makes[Orders, Made], batches: Iterator[Orders], ahead: int
+) -> Generator[Made, None, None]:
+    def make(drawn: Future[Orders | None]) -> Made | None:
         orders = drawn.result()
         return None if orders is None else executor.make(orders)
 
     drawing = ThreadPoolExecutor(1, thread_name_prefix="asl_fast-orders")
     making = ThreadPoolExecutor(ahead, thread_name_prefix="asl_fast-stream")
-    coming: deque[Future[MadeViews | None]] = deque()
+    coming: deque[Future[Made | None]] = deque()
 
     def ask() -> None:
         coming.append(making.submit(make, drawing.submit(next, batches, None)))

@@ -20,13 +20,16 @@ class RowScorer : public Scorer {
         constexpr std::size_t kBatch = 16;
         const StoredRows& rows = refs_.rows;
         std::vector<float> converted(rows.number == Number::f32 ? 0 : kBatch * at(rows.num_dims));
+        std::vector<double> read(refs_.pages.is_file() ? kBatch * at(rows.row_bytes() / 8 + 1) : 0);
         const float* row[kBatch];
         double dot[kBatch];
         for (std::size_t start = 0; start < hits.size(); start += kBatch) {
             const std::size_t count = std::min(kBatch, hits.size() - start);
             for (std::size_t i = 0; i < count; ++i) {
                 out[start + i].row = refs_.row_of(hits[start + i].position);
-                row[i] = rows.floats(out[start + i].row, converted.data() + (converted.empty() ? 0 : i * at(rows.num_dims)));
+                const void* const stored = refs_.pages.read(rows.stored(out[start + i].row), rows.row_bytes(),
+                                                            read.data() + (read.empty() ? 0 : i * at(rows.row_bytes() / 8 + 1)));
+                row[i] = rows.as_floats_at(stored, converted.data() + (converted.empty() ? 0 : i * at(rows.num_dims)));
             }
             refs_.screen.exact_dots(query_, row, static_cast<std::int64_t>(count), rows.num_dims, dot);
             for (std::size_t i = 0; i < count; ++i) {

@@ -28,9 +28,10 @@ struct StoredRows {
     std::int64_t num_bytes() const { return num_rows * row_bytes(); }
     const std::byte* stored(std::int64_t row) const { return static_cast<const std::byte*>(value) + row * row_bytes(); }
     // The row where it lies, or converted into `space` (num_dims).
-    const float* floats(std::int64_t row, float* space) const {
-        if (number == Number::f32) return reinterpret_cast<const float*>(stored(row));
-        as_floats(stored(row), number, num_dims, space);
+    const float* floats(std::int64_t row, float* space) const { return as_floats_at(stored(row), space); }
+    const float* as_floats_at(const void* values, float* space) const {
+        if (number == Number::f32) return static_cast<const float*>(values);
+        as_floats(values, number, num_dims, space);
         return space;
     }
 };

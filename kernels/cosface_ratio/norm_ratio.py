@@ -1,7 +1,6 @@
 """The operator `asl_fast::norm_ratio`: mean of exp(1 - |x_i| / |x_j|) over pairs, from norms at hand.
 
-An operator of its own, since PyTorch's gradient of picking rows adds floats in any order on several threads
-and on a GPU; here every norm's terms are summed in the order of the pairs.
+An operator of its own, so that every norm's terms are summed in the order of the pairs, see `pair_sums`.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from asl_fast.kernels.cosface_ratio.checks import check_range
+from asl_fast.kernels.cosface_ratio.pair_sums import pair_sums
 from asl_fast.kernels.cosface_ratio.reference import MAX_RATIO, TINY_NORM
 
 
@@ -34,14 +34,7 @@ def norm_ratio_backward(gradient: Tensor, norm_N: Tensor, pair_index_P2: Tensor)
     term_P, ratio_P, divisor_P = _terms(norm_N, pair_index_P2)
     by_more_P = torch.where(valid_P & (ratio_P < MAX_RATIO), -term_P / divisor_P, 0.0)
     by_less_P = torch.where(divisor_P > TINY_NORM, -ratio_P * by_more_P, 0.0)
-    row_E = pair_index_P2.clamp_min(0).T.reshape(-1)
-    row_E, order_E = row_E.sort(stable=True)
-    gradient_N = torch.segment_reduce(
-        torch.cat([by_more_P, by_less_P])[order_E],
-        "sum",
-        lengths=row_E.bincount(minlength=len(norm_N)),
-        initial=0.0,
-    )
+    gradient_N = pair_sums(by_more_P, by_less_P, pair_index_P2, len(norm_N))
     return gradient_N * (gradient / valid_P.sum().clamp_min(1))
 
 

@@ -16,20 +16,23 @@ def cosface_norm_ratio_reference(
     weight_CD: Tensor,
     label_N: Tensor,
     pair_index_P2: Tensor,
+    even_index_E2: Tensor | None = None,
     *,
     scale: float,
     margin: float,
     margin_kind: str = "cosface",
     metric_weight: float,
     ratio_weight: float,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """(total, metric, ratio), in float32 or the wider type of the inputs."""
+    gap_weight: float = 1.0,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """(total, metric, ratio, gap), in float32 or the wider type of the inputs."""
     dtype = torch.promote_types(torch.promote_types(feature_ND.dtype, weight_CD.dtype), torch.float32)
     feature_ND, weight_CD = feature_ND.to(dtype), weight_CD.to(dtype)
     norm_N = _norms(feature_ND)
     metric = _metric(_units(feature_ND, norm_N), weight_CD, label_N, scale, margin, margin_kind)
     ratio = _norm_ratio(norm_N, pair_index_P2)
-    return metric_weight * metric + ratio_weight * ratio, metric, ratio
+    gap = _norm_gap(norm_N, pair_index_P2[:0] if even_index_E2 is None else even_index_E2)
+    return metric_weight * metric + ratio_weight * ratio + gap_weight * gap, metric, ratio, gap
 
 
 def _metric(
@@ -56,6 +59,15 @@ def _norm_ratio(norm_N: Tensor, pair_index_P2: Tensor) -> Tensor:
     capped_V = more_V > MAX_RATIO * less_V  # picked before dividing: inf * 0 in the gradient would be NaN
     ratio_V = torch.where(capped_V, 0.0, more_V) / torch.where(capped_V, 1.0, less_V).clamp_min(TINY_NORM)
     return (1 - torch.where(capped_V, MAX_RATIO, ratio_V)).exp().mean()
+
+
+def _norm_gap(norm_N: Tensor, even_index_E2: Tensor) -> Tensor:
+    """Mean of |log(|x_i| / |x_j|)| over the pairs without a -1: neither holds more content."""
+    even_index_V2 = even_index_E2[(even_index_E2 >= 0).all(1)]
+    if len(even_index_V2) == 0:
+        return norm_N.sum() * 0
+    log_N = norm_N.clamp_min(TINY_NORM).log()
+    return (log_N[even_index_V2[:, 0]] - log_N[even_index_V2[:, 1]]).abs().mean()
 
 
 def _norms(row_ND: Tensor) -> Tensor:

@@ -46,6 +46,7 @@ from asl_fast.kernels.ratio_search.rows import (
     row_norms,
     stored_rows,
 )
+from asl_fast.kernels.ratio_search.sampled_bar import likely_bar
 from asl_fast.kernels.ratio_search.threads import checked_threads
 from asl_fast.records import Candidates, Pairs
 
@@ -181,12 +182,33 @@ class PreparedRefs:
         """The best num_pairs of all queries together, best first; ties by query row, then reference row.
 
         k: of each query only the best k compete.  rank_N, progress: as for `nearest`.
-        One threshold, which all threads share, rises to the worst pair that is still among them. Takes
+        One threshold, which all threads share, rises to the worst pair that is still among them; of many
+        queries a sample tells where it may start (sampled_bar.py). Takes
         memory for num_pairs, whatever Q and N.
         """
         check_count(num_pairs, "num_pairs", MAX_PAIRS)
         if k is not None:
             check_count(k, "k", MAX_REFS)
+        if not np.isfinite(question.min_score_Q).any():
+            bar = likely_bar(
+                num_pairs, len(question), len(self),
+                lambda row_S, number: self._best_pairs(question.part(row_S), number, k, rank_N, None),
+            )  # fmt: skip
+            if bar is not None:
+                found = self._best_pairs(question.above(bar), num_pairs, k, rank_N, progress)
+                if len(found) == num_pairs:
+                    return found
+                progress = _at_the_end(progress)
+        return self._best_pairs(question, num_pairs, k, rank_N, progress)
+
+    def _best_pairs(
+        self,
+        question: Question,
+        num_pairs: int,
+        k: int | None,
+        rank_N: NDArray[np.int64] | None,
+        progress: Progress | None,
+    ) -> Pairs:
         query_row_M, ref_row_M, score_M, ratio_M = self._native.best_pairs(
             self._asked(question, rank_N),
             0 if k is None else int(k),
@@ -211,6 +233,11 @@ class PreparedRefs:
             question.query_QD, question.own_norm_Q, question.norm_Q, question.tau_Q, question.min_score_Q,
             question.direction, rank_N,
         )  # fmt: skip
+
+
+def _at_the_end(progress: Progress | None) -> Progress | None:
+    """Progress of work that is done once more: it can still be stopped."""
+    return None if progress is None else lambda _, in_all: progress(in_all, in_all)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -154,6 +154,25 @@ def test_after_any_single_damage_repair_loses_no_row_but_those_whose_floats_are_
             shutil.rmtree(hurt)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_damaged_rows_are_never_copied_under_a_sound_checksum(folder: Path, seed: int) -> None:
+    held = content(folder)
+    shard = next(path for path in files(folder) if path.name == "shard-00000002.rows")
+    section = parse_head(shard.read_bytes(), shard).sections["rows"]
+    flip(shard, random.Random(seed).randrange(8 * section.offset, 8 * (section.offset + section.size)))
+    before = {path.name: path.read_bytes() for path in files(folder)}
+    with pytest.raises(Damaged, match=r"shard-00000002\.rows is damaged: section rows, .*index repair"):
+        IndexFolder(folder).compact()
+    with Snapshot(folder) as snapshot, pytest.raises(Damaged, match=r"shard-00000002\.rows is damaged"):
+        snapshot.embeddings()
+    assert {path.name: path.read_bytes() for path in files(folder)} == before
+    lost = {row[0] for row in repair(folder).lost}
+    assert 0 < len(lost) < len(held)
+    assert IndexFolder(folder).compact() is not None
+    assert content(folder) == {name: row for name, row in held.items() if name not in lost}
+    assert not verify(folder).damages
+
+
 def test_damage_to_the_head_of_a_file_costs_no_row(folder: Path) -> None:
     before = content(folder)
     for name in ("shard-00000001.rows", "shard-00000002.ids"):

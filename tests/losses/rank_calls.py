@@ -18,18 +18,20 @@ from asl_fast.losses import (
 
 FORMULA = {
     "scale": 20.0, "margin": 0.35, "margin_kind": "cosface", "metric_weight": 0.7, "ratio_weight": 1.3,
+    "gap_weight": 0.4,
 }  # fmt: skip
 STEPS = {"sgd": lambda: ClassSgd(0.5, momentum=0.9, weight_decay=0.01), "adam": lambda: ClassAdam(0.05)}
 
 
 def batch(rank, num_classes, num_dims, dtype, num_rows=None):
-    """The batch of a rank, larger on higher ranks; pairs stay within it."""
+    """The batch of a rank, larger on higher ranks; both kinds of pairs stay within it."""
     generator = torch.Generator().manual_seed(100 + rank)
     num_rows = num_rows or 4 + 3 * rank
     row = 2 * torch.randn(num_rows, num_dims, generator=generator)
     label = torch.randint(-1, num_classes, (num_rows,), generator=generator)
     pairs = torch.randint(-1, num_rows, (2 * rank, 2), generator=generator)
-    return row.to(dtype), label, pairs
+    evens = torch.randint(-1, num_rows, (3 * (rank + 1), 2), generator=generator)
+    return row.to(dtype), label, pairs, evens
 
 
 def class_weights(num_classes, num_dims, dtype):
@@ -37,14 +39,14 @@ def class_weights(num_classes, num_dims, dtype):
 
 
 def loss_and_gradients(rank, group, num_classes, num_dims, dtype, options):
-    """total, metric, ratio; gradients of this rank's rows and of its classes."""
+    """total, metric, ratio, gap; gradients of this rank's rows and of its classes."""
     options = dict(options)
     ranks = Ranks(num_classes, group, mean_follows=options.pop("mean_follows", False))
-    row, label, pairs = batch(rank, num_classes, num_dims, dtype)
+    row, *told = batch(rank, num_classes, num_dims, dtype)
     row.requires_grad_()
     weight = class_weights(num_classes, num_dims, dtype)[ranks.first : ranks.stop].requires_grad_()
     torch.manual_seed(5 + rank)
-    parts = divided_loss(row, weight, label, pairs, **FORMULA | options, ranks=ranks)
+    parts = divided_loss(row, weight, *told, **FORMULA | options, ranks=ranks)
     parts.total.backward()
     return *(part.detach() for part in parts), row.grad, weight.grad
 
@@ -52,13 +54,15 @@ def loss_and_gradients(rank, group, num_classes, num_dims, dtype, options):
 def bad_batch(rank, group, fault):
     """One rank does something wrong."""
     ranks = Ranks(9, group)
-    row, label, pairs = batch(rank, 9, 8, torch.float32)
+    row, label, pairs, evens = batch(rank, 9, 8, torch.float32)
     weight = class_weights(9, 8, torch.float32)[ranks.first : ranks.stop]
     if rank == 1:
         if fault == "label":
             label[2] = 9
         elif fault == "pair":
             pairs[0, 0] = len(row)
+        elif fault == "even pair":
+            evens[0, 0] = len(row)
         elif fault == "row":
             row[2, 3] = math.nan
         elif fault == "weight":
@@ -69,7 +73,7 @@ def bad_batch(rank, group, fault):
             row, weight = row[:, :7], weight[:, :7]
         elif fault == "type":
             row = row.double()
-    return divided_loss(row, weight, label, pairs, **FORMULA, ranks=ranks).total
+    return divided_loss(row, weight, label, pairs, evens, **FORMULA, ranks=ranks).total
 
 
 def train_and_save(rank, group, folder, kind, num_steps, dtype, share):
@@ -101,9 +105,9 @@ def load_and_train(rank, group, folder, kind, num_steps, dtype):
 def learn(rank, loss, first_step, num_steps):
     for step in range(first_step, first_step + num_steps):
         torch.manual_seed(step)
-        row, label, _ = batch(rank + 10 * step, 11, 8, loss.weight_CD.dtype, num_rows=5)
-        nowhere = torch.full_like(label, -1)
-        loss(row.requires_grad_(), label, nowhere, torch.ones(5), torch.ones(5)).total.backward()
+        row, label, *_ = batch(rank + 10 * step, 11, 8, loss.weight_CD.dtype, num_rows=5)
+        no_pairs = torch.empty(0, 2, dtype=torch.int64)
+        loss(row.requires_grad_(), label, no_pairs).total.backward()
 
 
 def new_weights(rank, group):
@@ -124,8 +128,8 @@ class Linear(nn.Module):
 def descriptor_gradient(rank, group, num_ranks):
     """Gradient of a descriptor under DistributedDataParallel."""
     model = nn.parallel.DistributedDataParallel(Linear(), process_group=group)
-    row, label, pairs = batch(rank, 9, 8, torch.float64)
+    row, *told = batch(rank, 9, 8, torch.float64)
     ranks = Ranks(9, group, mean_follows=True)
     weight = class_weights(9, 8, torch.float64)[ranks.first : ranks.stop].requires_grad_()
-    divided_loss(model(row), weight, label, pairs, **FORMULA, ranks=ranks).total.backward()
+    divided_loss(model(row), weight, *told, **FORMULA, ranks=ranks).total.backward()
     return model.module.layer.weight.grad

@@ -32,13 +32,16 @@ def new_loss(step=None, share=1.0, dtype=torch.float32):
     return AslLoss(NUM_CLASSES, NUM_DIMS, LossSettings(negative_share=share), class_step=step).to(dtype)
 
 
+def drawn_pairs():
+    return torch.randint(-1, NUM_ROWS, (9, 2))
+
+
 def loss_at(loss, number):
     """The loss of one batch, and its rows."""
     torch.manual_seed(number)
     row = (3 * torch.randn(NUM_ROWS, NUM_DIMS)).to(loss.weight_CD.dtype).requires_grad_()
     label = torch.randint(-1, NUM_CLASSES, (NUM_ROWS,))
-    nest, area = torch.arange(NUM_ROWS) // 3, torch.rand(NUM_ROWS)
-    return loss(row, label, nest, area, torch.ones(NUM_ROWS)).total, row
+    return loss(row, label, drawn_pairs(), drawn_pairs()).total, row
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -74,9 +77,9 @@ def test_narrow_weights_are_stepped_in_float32_and_rounded(kind):
         torch.manual_seed(number)
         row = (3 * torch.randn(NUM_ROWS, NUM_DIMS)).bfloat16().float()
         label = torch.randint(-1, NUM_CLASSES, (NUM_ROWS,))
-        nest, area = torch.arange(NUM_ROWS) // 3, torch.rand(NUM_ROWS)
+        pairs = drawn_pairs()
         optimizer.zero_grad()
-        wide(row, label, nest, area, torch.ones(NUM_ROWS)).total.backward()
+        wide(row, label, pairs, drawn_pairs()).total.backward()
         optimizer.step()
         with torch.no_grad():
             wide.weight_CD.copy_(wide.weight_CD.bfloat16())
@@ -149,8 +152,8 @@ def test_sampled_step_moves_the_sampled_rows_as_their_own_step_would(kind):
 def test_frozen_descriptor_still_trains_the_classes():
     loss = new_loss(ClassSgd(0.3))
     before = loss.weight_CD.detach().clone()
-    row, label, ones = torch.randn(4, NUM_DIMS), torch.arange(4), torch.ones(4)
-    loss(row, label, torch.full_like(label, -1), ones, ones).total.backward()
+    row, label = torch.randn(4, NUM_DIMS), torch.arange(4)
+    loss(row, label, torch.empty(0, 2, dtype=torch.int64)).total.backward()
     assert row.grad is None and not torch.equal(loss.weight_CD, before)
 
 

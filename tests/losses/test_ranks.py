@@ -26,19 +26,24 @@ from asl_fast.losses.ranks import class_range
 
 def whole_batch(num_ranks, num_classes, num_dims, dtype):
     """All ranks' batches as one."""
-    rows, labels, pairs = zip(
+    rows, labels, *pair_kinds = zip(
         *(batch(rank, num_classes, num_dims, dtype) for rank in range(num_ranks)), strict=True
     )
     before = [sum(map(len, rows[:rank])) for rank in range(num_ranks)]
-    shifted = [torch.where(pair < 0, -1, pair + first) for pair, first in zip(pairs, before, strict=True)]
-    return torch.cat(rows), torch.cat(labels), torch.cat(shifted)
+    shifted = [
+        torch.cat(
+            [torch.where(pair < 0, -1, pair + first) for pair, first in zip(pairs, before, strict=True)]
+        )
+        for pairs in pair_kinds
+    ]
+    return torch.cat(rows), torch.cat(labels), *shifted
 
 
 def alone(num_ranks, num_classes, num_dims, dtype, loss=cosface_norm_ratio_reference, **options):
-    row, label, pairs = whole_batch(num_ranks, num_classes, num_dims, dtype)
+    row, *told = whole_batch(num_ranks, num_classes, num_dims, dtype)
     weight = class_weights(num_classes, num_dims, dtype).requires_grad_()
     row.requires_grad_()
-    parts = loss(row, weight, label, pairs, **FORMULA | options)
+    parts = loss(row, weight, *told, **FORMULA | options)
     parts[0].backward()
     return *(part.detach() for part in parts), row.grad, weight.grad
 
@@ -48,8 +53,8 @@ def joined(answers):
     for answer in answers:
         if isinstance(answer, Exception):
             raise answer
-    assert all(torch.equal(answer[at], answers[0][at]) for answer in answers for at in range(3))
-    return *answers[0][:3], *(torch.cat([answer[at] for answer in answers]) for at in (3, 4))
+    assert all(torch.equal(answer[at], answers[0][at]) for answer in answers for at in range(4))
+    return *answers[0][:4], *(torch.cat([answer[at] for answer in answers]) for at in (4, 5))
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
@@ -60,10 +65,10 @@ def test_divided_classes_give_the_loss_and_gradients_of_one_process(ranks, num_c
     plain = alone(num_ranks, num_classes, 16, dtype)
     exact = alone(num_ranks, num_classes, 16, torch.float64) if dtype != torch.bfloat16 else None
     if exact is None:
-        row, label, pairs = whole_batch(num_ranks, num_classes, 16, dtype)
+        row, *told = whole_batch(num_ranks, num_classes, 16, dtype)
         weight = class_weights(num_classes, 16, dtype).double().requires_grad_()
         row = row.double().requires_grad_()
-        parts = cosface_norm_ratio_reference(row, weight, label, pairs, **FORMULA)
+        parts = cosface_norm_ratio_reference(row, weight, *told, **FORMULA)
         parts[0].backward()
         exact = *(part.detach() for part in parts), row.grad, weight.grad
     for ours, theirs, true in zip(divided, plain, exact, strict=True):
@@ -89,7 +94,7 @@ def test_sampled_classes_are_the_same_for_any_number_of_ranks(ranks):
     single = alone(num_ranks, 101, 16, torch.float64, divided_loss, ranks=Ranks(101), **options)
     for ours, theirs in zip(divided, single, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
-    untouched = (single[4] == 0).all(1).sum().item()
+    untouched = (single[5] == 0).all(1).sum().item()
     assert 40 < untouched < 80
 
 
@@ -104,10 +109,10 @@ def test_share_of_one_is_the_exact_softmax(ranks):
 
 def test_descriptor_under_data_parallel_gets_the_gradient_of_one_process(ranks):
     num_ranks, call = ranks
-    row, label, pairs = whole_batch(num_ranks, 9, 8, torch.float64)
+    row, *told = whole_batch(num_ranks, 9, 8, torch.float64)
     model = Linear()
     weight = class_weights(9, 8, torch.float64)
-    cosface_norm_ratio_reference(model(row), weight, label, pairs, **FORMULA)[0].backward()
+    cosface_norm_ratio_reference(model(row), weight, *told, **FORMULA)[0].backward()
     for gradient in call(descriptor_gradient, num_ranks):
         torch.testing.assert_close(gradient, model.layer.weight.grad, rtol=1e-10, atol=1e-12)
 
@@ -117,6 +122,7 @@ def test_descriptor_under_data_parallel_gets_the_gradient_of_one_process(ranks):
     [
         ("label", r"label_N must lie in -1\.\.8 .* got 9", "rank 1 refused its arguments"),
         ("pair", r"pair_index_P2 must lie in -1\.\.6 .* got 7", "rank 1 refused its arguments"),
+        ("even pair", r"even_index_E2 must lie in -1\.\.6 .* got 7", "rank 1 refused its arguments"),
         ("classes", r"weight_CD must hold the \d classes", "rank 1 refused its arguments"),
         ("row", "feature_ND must be finite.* in row 6", "feature_ND must be finite.* in row 6"),
         ("weight", "weight_CD must be finite.* in row 1", "rank 1 refused its class weights"),

@@ -8,6 +8,15 @@ from PIL import Image, ImageDraw
 from asl_fast.models import Descriptor, DescriptorConfig, save_descriptor
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """On a busy machine two threads wait for each other most of the time."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def draw_photo(seed):
     """A few coloured shapes on a ground: another scene for another seed."""
     rng = np.random.default_rng(seed)

@@ -12,19 +12,31 @@ import sys
 from pathlib import Path
 import torch
 from asl_fast.images import find_images
-from asl_fast.training import TrainSettings, train
+from asl_fast.training import PairSettings, TrainSettings, read_pairs, train
 
 torch.set_num_threads(1)
-photos, start, out = sys.argv[1:]
+photos, start, pairs, out = sys.argv[1:]
 settings = TrainSettings(
-    start=start, num_steps=60, num_identities=4, num_views=3, save_every=4, frozen_statistics=False
+    start=start, num_steps=60, num_identities=4, num_views=3, save_every=4, frozen_statistics=False,
+    pairs=PairSettings(per_batch=1, term="random"),
 )
-train(find_images(photos), Path(out), settings, seed=3, folder=Path(photos), progress=False)
+train(
+    find_images(photos), Path(out), settings, seed=3, folder=Path(photos), pairs=read_pairs(pairs),
+    progress=False,
+)
 """
 
 
+PAIRS = ((0, 1), (2, 3), (4, 5), (6, 7), (8, 9), (10, 11), (12, 13), (14, 15), (16, 17), (18, 19))
+DIRECTIONS = ("a_over_b", "b_over_a", "none", "none", "none") * 2
+
+
 def start_run(photo_folder, start_model, out):
-    command = [sys.executable, "-c", _RUN, str(photo_folder), str(start_model), str(out)]
+    pairs = out.parent / "pairs.csv"
+    named = [(photo_folder / f"photo{a:02d}.png", photo_folder / f"photo{b:02d}.png") for a, b in PAIRS]
+    lines = [f"{a},{b},{direction}" for (a, b), direction in zip(named, DIRECTIONS, strict=True)]
+    pairs.write_text("\n".join(["file_a,file_b,direction", *lines]) + "\n")
+    command = [sys.executable, "-c", _RUN, str(photo_folder), str(start_model), str(pairs), str(out)]
     return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
 

@@ -8,30 +8,22 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from training_batches import batch_of
 
 from asl_fast.errors import InputError
 from asl_fast.images import ImageFile, Resize, find_images
 from asl_fast.losses import AslLoss, ClassAdam, LossSettings
 from asl_fast.models import Descriptor, load_descriptor
 from asl_fast.recipes import RECIPES
-from asl_fast.training import TrainSettings, train
+from asl_fast.training import PairSettings, TrainSettings, train
 from asl_fast.training.checkpoint import load_checkpoint, save_checkpoint
 from asl_fast.training.evaluation import make_fold_set
 from asl_fast.training.fold import groups_of, hold_back
 from asl_fast.training.photos import read_photos
-from asl_fast.training.start import start_loss
+from asl_fast.training.start import new_loss, start_classes
 from asl_fast.training.trainer import Trainer, lr_share
-from asl_fast.training.views import Views
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -66,6 +58,7 @@ def learn(photo_folder, out, settings, seed=0):
         seed=seed,
         folder=photo_folder,
         num_threads=1,
+        num_workers=0,
         progress=False,
     )
 
@@ -126,9 +119,26 @@ def test_other_settings_in_the_same_folder_are_refused_by_name(photo_folder, set
         learn(photo_folder, tmp_path / "one", settings, seed=1)
 
 
+def test_run_of_a_version_that_knew_fewer_settings_goes_on(photo_folder, settings, tmp_path):
+    """A setting that its config.json lacks is taken to have its default; one that is not known is let be."""
+    settings = dataclasses.replace(settings, num_steps=3)
+    learn(photo_folder, tmp_path / "one", settings)
+    path = tmp_path / "one/config.json"
+    told = json.loads(path.read_text())
+    for name in ("ordered_by", "pairs", "views_from", "num_pairs", "pairs_sha256"):
+        del told[name]
+    del told["loss"]["gap_weight"]
+    path.write_text(json.dumps(told | {"colour_of_the_sky": "blue"}))
+    assert learn(photo_folder, tmp_path / "one", settings).first_step == 3
+    path.write_text(json.dumps(told))
+    changed = dataclasses.replace(settings, loss=dataclasses.replace(settings.loss, gap_weight=2.0))
+    with pytest.raises(InputError, match=r"holds a run with loss\.gap_weight = 1\.0, this one has 2\.0"):
+        learn(photo_folder, tmp_path / "one", changed)
+
+
 def test_row_that_is_not_a_number_stops_before_it_is_learned(settings, photos):
     trainer = new_trainer(settings)
-    batch = Views(photos, Resize(edge_px=32), settings, 0).batch(0)
+    batch = batch_of(photos, settings)
     with torch.no_grad():
         trainer.descriptor.neck.weight[0] = math.nan
     before = trainer.loss.weight_CD.clone()
@@ -138,14 +148,13 @@ def test_row_that_is_not_a_number_stops_before_it_is_learned(settings, photos):
 
 
 def test_restored_trainer_takes_the_same_next_step(settings, photos, tmp_path):
-    views = Views(photos, Resize(edge_px=32), settings, 0)
     one, other = new_trainer(settings), new_trainer(settings)
     for step in range(3):
-        one.train_step(views.batch(step))
+        one.train_step(batch_of(photos, settings, step))
     save_checkpoint(tmp_path, one.state(), one.step)
     other.load_state(*load_checkpoint(tmp_path))
     for trainer in (one, other):
-        trainer.train_step(views.batch(3))
+        trainer.train_step(batch_of(photos, settings, 3))
     for name, value in one.state().items():
         assert torch.equal(value, other.state()[name]), name
 
@@ -153,7 +162,6 @@ def test_restored_trainer_takes_the_same_next_step(settings, photos, tmp_path):
 def test_class_weights_stepped_at_once_are_those_of_the_optimizer(settings, photos, tmp_path):
     """Also over a break in the middle."""
     settings = dataclasses.replace(settings, clip_norm=0.0)
-    views = Views(photos, Resize(edge_px=32), settings, 0)
     plain = new_trainer(settings)
     fused, resumed = (new_trainer(settings, class_step=ClassAdam(0.0)) for _ in range(2))
     for step in range(4):
@@ -162,7 +170,7 @@ def test_class_weights_stepped_at_once_are_those_of_the_optimizer(settings, phot
             resumed.load_state(*load_checkpoint(tmp_path))
             fused = resumed
         for trainer in (plain, fused):
-            trainer.train_step(views.batch(step))
+            trainer.train_step(batch_of(photos, settings, step))
     assert fused.loss.weight_CD.grad is None and fused.loss.class_step.num_steps == 4
     for part in ("descriptor", "loss"):
         told = getattr(fused, part).state_dict()
@@ -170,11 +178,21 @@ def test_class_weights_stepped_at_once_are_those_of_the_optimizer(settings, phot
             assert torch.equal(value, told[name]), name
 
 
-def test_fused_class_step_is_made_by_the_recipe(photos, settings):
+def test_fused_class_step_is_made_by_the_recipe(settings):
     settings = dataclasses.replace(settings, clip_norm=0.0, fused_class_step=True, optimizer="adam")
-    start = load_descriptor(settings.start).module
-    step = start_loss(start, photos, Resize(edge_px=32), settings, CPU).class_step
+    step = new_loss(20, 8, settings).class_step
     assert isinstance(step, ClassAdam) and not step.decoupled
+
+
+def test_class_of_several_photos_starts_at_the_mean_of_their_directions(photos, settings):
+    start = load_descriptor(settings.start).module
+    alone, together = new_loss(20, 32, settings), new_loss(19, 32, settings)
+    start_classes(alone, start, photos, np.arange(20), Resize(edge_px=32), CPU)
+    start_classes(together, start, photos, np.array([0, *range(19)]), Resize(edge_px=32), CPU)
+    row = alone.weight_CD.detach()
+    torch.testing.assert_close(row.norm(dim=1), torch.ones(20))
+    torch.testing.assert_close(together.weight_CD[0], torch.nn.functional.normalize(row[0] + row[1], dim=0))
+    torch.testing.assert_close(together.weight_CD[1:], row[2:])
 
 
 def test_only_the_newest_checkpoint_is_kept(tmp_path):
@@ -195,7 +213,7 @@ def test_unreadable_checkpoint_is_told_with_the_way_out(tmp_path):
 def test_frozen_tensors_and_statistics_keep_their_values(settings, photos):
     trainer = new_trainer(dataclasses.replace(settings, frozen_share=0.5, frozen_statistics=True))
     before = {name: value.clone() for name, value in trainer.descriptor.state_dict().items()}
-    trainer.train_step(Views(photos, Resize(edge_px=32), settings, 0).batch(0))
+    trainer.train_step(batch_of(photos, settings))
     after = trainer.descriptor.state_dict()
     names = [name for name, _ in trainer.descriptor.backbone.named_parameters()]
     for name in names[: round(0.5 * len(names))]:
@@ -208,38 +226,8 @@ def test_frozen_tensors_and_statistics_keep_their_values(settings, photos):
 def test_statistics_follow_the_batches_when_they_are_not_frozen(settings, photos):
     trainer = new_trainer(settings)
     before = trainer.descriptor.neck.running_mean.clone()
-    trainer.train_step(Views(photos, Resize(edge_px=32), settings, 0).batch(0))
+    trainer.train_step(batch_of(photos, settings))
     assert not torch.equal(before, trainer.descriptor.neck.running_mean)
-
-
-def test_batch_depends_on_seed_and_step_alone(settings, photos):
-    views = Views(photos, Resize(edge_px=32), settings, 4)
-    in_order = list(views.batches(0, 4))
-    alone = Views(photos, Resize(edge_px=32), settings, 4).batch(3)
-    other = Views(photos, Resize(edge_px=32), settings, 5).batch(3)
-    assert torch.equal(in_order[3].pixels_BCHW, alone.pixels_BCHW)
-    assert torch.equal(in_order[3].label_B, alone.label_B)
-    assert not torch.equal(other.pixels_BCHW, alone.pixels_BCHW)
-
-
-def test_other_seed_cuts_the_same_photo_elsewhere(settings, photos):
-    one, other = (Views(photos.subset([0]), Resize(edge_px=32), settings, seed).batch(0) for seed in (4, 5))
-    assert torch.equal(one.label_B, other.label_B)
-    assert not torch.equal(one.area_B, other.area_B)
-
-
-def test_every_photo_has_its_turn_before_any_comes_again(settings, photos):
-    views = Views(photos, Resize(edge_px=32), settings, 0)
-    labels = torch.cat([views.batch(step).label_B[::4] for step in range(5)])  # 5 x 8 = 2 x 20
-    assert sorted(labels[:20].tolist()) == sorted(labels[20:].tolist()) == list(range(20))
-
-
-def test_views_of_a_photo_fall_in_area_and_share_a_nest(settings, photos):
-    batch = Views(photos, Resize(edge_px=32), settings, 0).batch(0)
-    assert batch.pixels_BCHW.shape == (32, 3, 32, 32) and batch.pixels_BCHW.dtype == torch.uint8
-    area = batch.area_B.view(8, 4)
-    assert (area[:, :-1] >= area[:, 1:]).all() and (area >= 0.1 - 1e-9).all()
-    assert (batch.nest_B.view(8, 4) == torch.arange(8)[:, None]).all()
 
 
 def test_lr_rises_stays_and_falls_to_nothing():
@@ -315,8 +303,8 @@ def test_photos_are_kept_no_larger_than_views_need(photos, photo_folder):
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_recipe_survives_json(name):
     told = json.loads(json.dumps(RECIPES[name].to_dict()))
-    loss = LossSettings(**told.pop("loss"))
-    assert TrainSettings(loss=loss, **told) == RECIPES[name]
+    loss, pairs = LossSettings(**told.pop("loss")), PairSettings(**told.pop("pairs"))
+    assert TrainSettings(loss=loss, pairs=pairs, **told) == RECIPES[name]
 
 
 def test_paper_recipe_says_what_the_paper_says():
@@ -342,12 +330,27 @@ def test_paper_model_can_be_made():
         ({"optimizer": "sgd"}, "optimizer must be adam or adamw, got 'sgd'"),
         ({"edit_share": 1.5}, r"edit_share must be in \[0, 1\], got 1\.5"),
         ({"fused_class_step": True, "clip_norm": 1.0}, "clip_norm must be 0 with fused_class_step, got 1.0"),
+        ({"ordered_by": "size"}, "ordered_by must be one of both, area, content, got 'size'"),
         ({"warmup_share": 0.6}, "warmup_share 0.6 must not pass flat_until 0.4"),
     ],
 )
 def test_wrong_setting_is_named_with_its_value(change, complaint):
     with pytest.raises(ValueError, match=complaint):
         TrainSettings(**({"num_steps": 10} | change))
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"per_batch": -1}, r"pairs\.per_batch must be 0 or more .* got -1 and 8"),
+        ({"most_per_class": 1}, r"most_per_class 2 or more, got 2 and 1"),
+        ({"classes": "same"}, r"pairs\.classes must be one of one, own, got 'same'"),
+        ({"term": "both"}, r"pairs\.term must be one of even, one-way, random, got 'both'"),
+    ],
+)
+def test_wrong_setting_of_pairs_is_named_with_its_value(change, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        PairSettings(**change)
 
 
 def test_final_weights_are_those_in_the_checkpoint(photo_folder, settings, tmp_path):

@@ -1,6 +1,7 @@
 """DALI's pixels beside the CPU executor's, on real photos; traces, failures and order are the same.
 
-Everything runs on DALI's CPU operators: the graph is the GPU's, the kernels are not.
+Everything runs on DALI's CPU operators, and once more on a GPU where there is one: its kernels and decoder
+round in their own ways, for which a grey level is allowed on top.
 """
 
 import io
@@ -10,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_array_equal
 from PIL import Image
 
@@ -122,14 +124,27 @@ def photos(files):
     return [np.ascontiguousarray(np.asarray(decode(files.data(n)))[:192, :192]) for n in range(6)]
 
 
-@pytest.fixture(scope="module")
-def station():
-    return Station("cpu", 2)
+@pytest.fixture(scope="module", params=["cpu", "cuda"])
+def device(request):
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a GPU")
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def executor(files):
-    executor = DaliExecutor(files, device="cpu", num_threads=2)
+def slack(device):
+    """Grey levels that a GPU's roundings may add to a mean."""
+    return 0.0 if device == "cpu" else 1.0
+
+
+@pytest.fixture(scope="module")
+def station(device):
+    return Station(device, 2)
+
+
+@pytest.fixture(scope="module")
+def executor(files, device):
+    executor = DaliExecutor(files, device=device, num_threads=2)
     yield executor
     executor.close()
 
@@ -152,6 +167,10 @@ def drawn(station, pictures, steps, pool):
 
 def patch_of(step):
     return getattr(step, "patch", None)
+
+
+def pixels_of(made):
+    return made.pixels_BHWC.cpu().numpy()
 
 
 def difference(ours, theirs):
@@ -178,20 +197,20 @@ def packed(pixels, kind="JPEG", **how):
 
 
 @pytest.mark.parametrize("name", AGREE)
-def test_a_step_gives_the_cpu_executors_pixels(station, photos, name):
+def test_a_step_gives_the_cpu_executors_pixels(station, photos, name, slack):
     steps, largest_mean, largest_p99 = AGREE[name]
     ours = drawn(station, photos, [steps] * len(photos), photos)
     apart = difference(ours, [render(steps, one, photos) for one in photos])
-    assert apart.mean() <= largest_mean and np.percentile(apart, 99) <= largest_p99
+    assert apart.mean() <= largest_mean + slack and np.percentile(apart, 99) <= largest_p99 + 3 * slack
 
 
 @pytest.mark.parametrize(("sigma", "largest_mean"), [(0.4, 0.05), (1.3, 0.1), (3.9, 0.1), (9.0, 0.3)])
-def test_a_blur_is_gaussian(station, photos, sigma, largest_mean):
+def test_a_blur_is_gaussian(station, photos, sigma, largest_mean, slack):
     """The CPU executor's is only nearly so."""
     ours = drawn(station, photos, [[GaussianBlur(sigma)]] * len(photos), [])
     border = cv2.BORDER_REFLECT_101
     apart = difference(ours, [cv2.GaussianBlur(one, (0, 0), sigma, borderType=border) for one in photos])
-    assert apart.mean() <= largest_mean
+    assert apart.mean() <= largest_mean + slack
 
 
 def test_every_kind_of_step_is_compared():
@@ -200,7 +219,7 @@ def test_every_kind_of_step_is_compared():
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.__name__)
-def test_an_edit_works_on_pictures_of_any_size(station, photos, kind):
+def test_an_edit_works_on_pictures_of_any_size(station, photos, kind, slack):
     rng = np.random.default_rng(7)
     sizes = [(1, 1), (1, 9), (11, 1), (5, 4), (192, 150)]
     pictures = [rng.integers(0, 256, (height, width, 3), np.uint8) for width, height in sizes[:-1]]
@@ -211,19 +230,19 @@ def test_an_edit_works_on_pictures_of_any_size(station, photos, kind):
     theirs = [chain.apply(one, photos) for chain, one in zip(chains, pictures, strict=True)]
     apart = difference(ours, theirs)
     if not any(isinstance(step, RANDOM) for some in steps for step in some):
-        assert apart.mean() <= 0.5
+        assert apart.mean() <= 0.5 + slack
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_recipe_gives_the_views_and_traces_of_its_chains(files, executor, recipe):
+def test_a_recipe_gives_the_views_and_traces_of_its_chains(files, executor, recipe, slack):
     """Drawn on the CPU on whole photos: the CPU executor decodes them at the scale that is needed."""
     orders = orders_of(recipe, len(files), 24, seed=11, without=RANDOM)
     made = executor.make(orders)
     whole = [np.asarray(decode(files.data(number))) for number in range(len(files))]
     views = [order.chain.view(whole[order.photo], whole) for order in orders]
     assert made.photo_B.tolist() == [order.photo for order in orders]
-    apart_BN = difference(made.pixels_BHWC.numpy(), [view.pixels for view in views]).reshape(len(orders), -1)
-    assert np.median(apart_BN.mean(1)) <= 1 and apart_BN.mean(1).max() <= 3
+    apart_BN = difference(pixels_of(made), [view.pixels for view in views]).reshape(len(orders), -1)
+    assert np.median(apart_BN.mean(1)) <= 1 + slack and apart_BN.mean(1).max() <= 3 + slack
     for one, view in zip(made.trace_B, views, strict=True):
         other = view.trace
         assert_array_equal(one.matrix, other.matrix)
@@ -254,15 +273,15 @@ def test_shuffled_pixels_are_the_same_pixels(station, photos):
     assert abs((moved != ramp).any(2).mean() - 0.3) < 0.01
 
 
-def test_a_view_is_the_same_alone_in_any_batch_and_again(files, executor):
+def test_a_view_is_the_same_alone_in_any_batch_and_again(files, executor, device):
     orders = orders_of("disc", len(files), 6, seed=5)
-    made = executor.make(orders).pixels_BHWC.numpy().copy()
-    assert_array_equal(executor.make(orders).pixels_BHWC.numpy(), made)
-    assert_array_equal(executor.make(orders[::-1]).pixels_BHWC.numpy(), made[::-1])
-    alone = np.concatenate([executor.make([order]).pixels_BHWC.numpy() for order in orders])
+    made = pixels_of(executor.make(orders)).copy()
+    assert_array_equal(pixels_of(executor.make(orders)), made)
+    assert_array_equal(pixels_of(executor.make(orders[::-1])), made[::-1])
+    alone = np.concatenate([pixels_of(executor.make([order])) for order in orders])
     assert_array_equal(alone, made)
-    other = DaliExecutor(files, device="cpu", num_threads=1)
-    assert_array_equal(other.make(orders).pixels_BHWC.numpy(), made)
+    other = DaliExecutor(files, device=device, num_threads=1)
+    assert_array_equal(pixels_of(other.make(orders)), made)
     other.close()
 
 
@@ -272,13 +291,14 @@ def test_another_seed_gives_other_noise(station, photos):
     assert (one != other).mean() > 0.5
 
 
-def test_a_crop_in_the_decoder_is_a_crop_of_the_picture(files, executor):
+def test_a_crop_in_the_decoder_is_a_crop_of_the_picture(executor, device):
     order = ViewOrder(1, Chain((Crop(left=0.21, top=0.33, width=0.5, height=0.4), FIT)))
     alone, twice = executor.make([order]), executor.make([order, ViewOrder(1, Chain((FIT,)))])
-    assert_array_equal(alone.pixels_BHWC[0].numpy(), twice.pixels_BHWC[0].numpy())
+    apart = difference(pixels_of(alone)[:1], pixels_of(twice)[:1])
+    assert apart.max() <= (0 if device == "cpu" else 2)  # nvJPEG enlarges colours at the part's border
 
 
-def test_all_formats_and_orientations_go_through(photos):
+def test_all_formats_and_orientations_go_through(photos, device, slack):
     photo = Image.fromarray(photos[0][:150])
     exif = Image.Exif()
     exif[0x112] = 6
@@ -300,12 +320,12 @@ def test_all_formats_and_orientations_go_through(photos):
     half = Crop(left=0.1, top=0.2, width=0.5, height=0.6)
     orders = [ViewOrder(number, Chain((half, FIT))) for number in range(len(encoded))]
     source = MemoryPhotos(encoded)
-    executor = DaliExecutor(source, device="cpu", num_threads=1)
+    executor = DaliExecutor(source, device=device, num_threads=1)
     ours, theirs = executor.make(orders), CpuExecutor(source, num_workers=0).make(orders)
     executor.close()
     assert ours.failures == () and ours.trace_B[0].photo_size == (150, 192)
     assert (
-        difference(ours.pixels_BHWC.numpy(), theirs.pixels_BHWC).reshape(len(orders), -1).mean(1).max() <= 0.3
+        difference(pixels_of(ours), theirs.pixels_BHWC).reshape(len(orders), -1).mean(1).max() <= 0.3 + slack
     )
 
 
@@ -316,10 +336,10 @@ def broken_source(photos):
     )
 
 
-def test_broken_photos_are_replaced_as_the_cpu_executor_does_and_told_once(photos):
+def test_broken_photos_are_replaced_as_the_cpu_executor_does_and_told_once(photos, device):
     source = broken_source(photos)
     orders = [ViewOrder(number, Chain((FIT,))) for number in (0, 1, 3, 2, 5, 4)]
-    executor = DaliExecutor(source, device="cpu", num_threads=2)
+    executor = DaliExecutor(source, device=device, num_threads=2)
     ours, theirs = executor.make(orders), CpuExecutor(source, num_workers=0).make(orders)
     assert ours.photo_B.tolist() == theirs.photo_B.tolist()
     assert ours.photo_B.tolist()[:5] == [0, 3, 3, 3, 0]
@@ -329,19 +349,19 @@ def test_broken_photos_are_replaced_as_the_cpu_executor_does_and_told_once(photo
     executor.close()
 
 
-def test_a_broken_photo_that_is_pasted_is_replaced_too(photos):
+def test_a_broken_photo_that_is_pasted_is_replaced_too(photos, device, slack):
     source = broken_source(photos)
     chain = Chain((Paste(other=0.2, edge_share=0.5, left=0.5, top=0.5), FIT))
-    executor = DaliExecutor(source, device="cpu", num_threads=2)
+    executor = DaliExecutor(source, device=device, num_threads=2)
     made = executor.make([ViewOrder(0, chain)])
     want = CpuExecutor(source, num_workers=0).make([ViewOrder(0, chain)])
     executor.close()
     assert made.photo_B.tolist() == [0] and [one.id for one in made.failures] == ["1", "2"]
-    assert difference(made.pixels_BHWC.numpy(), want.pixels_BHWC).mean() <= 1
+    assert difference(pixels_of(made), want.pixels_BHWC).mean() <= 1 + slack
 
 
-def test_only_broken_photos_are_one_clear_error():
-    executor = DaliExecutor(MemoryPhotos([b"", b"GIF89a"]), device="cpu", num_threads=1)
+def test_only_broken_photos_are_one_clear_error(device):
+    executor = DaliExecutor(MemoryPhotos([b"", b"GIF89a"]), device=device, num_threads=1)
     with pytest.raises(
         ValueError, match="none of 2 photos can be decoded; photo 0: photo 0 in memory: empty file"
     ):
@@ -349,9 +369,9 @@ def test_only_broken_photos_are_one_clear_error():
     executor.close()
 
 
-def test_no_photos_and_no_orders(executor):
+def test_no_photos_and_no_orders(executor, device):
     with pytest.raises(ValueError, match="holds no photos"):
-        DaliExecutor(MemoryPhotos([]), device="cpu")
+        DaliExecutor(MemoryPhotos([]), device=device)
     made = executor.make([])
     assert len(made.pixels_BHWC) == 0 and made.trace_B == ()
     with pytest.raises(ValueError, match="must end with a Fit"):
@@ -362,19 +382,19 @@ def test_a_stream_gives_batches_in_order_and_ends_cleanly(files, executor):
     batches = [orders_of("common", len(files), 3, seed) for seed in range(4)]
     before = threading.active_count()
     for made, orders in zip(stream(executor, batches, ahead=2), batches, strict=True):
-        assert_array_equal(made.pixels_BHWC.numpy(), executor.make(orders).pixels_BHWC.numpy())
+        assert_array_equal(pixels_of(made), pixels_of(executor.make(orders)))
     assert threading.active_count() <= before
 
 
-def test_views_outlive_later_batches_and_the_executor(files):
-    executor = DaliExecutor(files, device="cpu", num_threads=1)
+def test_views_outlive_later_batches_and_the_executor(files, device):
+    executor = DaliExecutor(files, device=device, num_threads=1)
     first = executor.make(orders_of("bot", len(files), 4, seed=1))
-    kept = first.pixels_BHWC.numpy().copy()
+    kept = pixels_of(first).copy()
     for seed in range(2, 6):
         executor.make(orders_of("bot", len(files), 4, seed))
     executor.close()
     del executor
-    assert_array_equal(first.pixels_BHWC.numpy(), kept)
+    assert_array_equal(pixels_of(first), kept)
 
 
 def test_the_calls_of_a_batch_hardly_grow_with_it(files, executor, monkeypatch):

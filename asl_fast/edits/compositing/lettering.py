@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asl_fast.edits.geometry import box, shift, turn
-from asl_fast.edits.patches import SignPatch, TextPatch, drawn
+from asl_fast.edits.patches import SignPatch, TextPatch, drawn_size
 from asl_fast.edits.steps import Colour3, Matrix, Over
 
 _LEAST_PX = 4  # lower text is a smudge
@@ -21,7 +21,7 @@ def line_over(
     """A line with its corner at (left, top) in pixels, smaller where it would be wider than most_width."""
     if patch.height_px < _LEAST_PX or most_width < 1 or not patch.text:
         return []
-    rows, columns = drawn(patch).shape[:2]
+    columns, rows = drawn_size(patch)
     scale = min(patch.height_px / rows, most_width / columns)
     return [Over(patch, placed(left, top, scale * columns, scale * rows, degrees), opacity)]
 
@@ -42,7 +42,7 @@ def line_in_middle(
     patch = TextPatch(text, font, max(1, round(height)), fill, outline)
     if patch.height_px < _LEAST_PX or width < 1 or not text:
         return []
-    rows, columns = drawn(patch).shape[:2]
+    columns, rows = drawn_size(patch)
     scale = min(height / rows, width / columns)
     room_x, room_y = width - scale * columns, height - scale * rows
     place = placed(left + room_x / 2, top + room_y / 2, scale * columns, scale * rows, 0.0)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import functools
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from asl_fast.edits.edit import Pixels, Pool
 from asl_fast.edits.geometry import scaling, shift
-from asl_fast.edits.patches import Patch, PhotoPatch, PlainPatch, SignPatch, TextPatch, drawn
+from asl_fast.edits.patches import (
+    Colour3,
+    Patch,
+    PhotoPatch,
+    PlainPatch,
+    SignPatch,
+    TextPatch,
+    colours,
+    drawn,
+    masks,
+)
 from asl_fast.edits.render.values import random_bytes
 from asl_fast.edits.render.warping import own, plain, resized, touched, warped, warped_into
 from asl_fast.edits.steps import Erase, Matrix, Onto, Over
@@ -42,7 +54,7 @@ def over(pixels: Pixels, step: Over, pool: Pool) -> Pixels:
     under = result[top:bottom, left:right]
     matrix = shift(-left, -top) @ step.matrix
     if isinstance(step.patch, TextPatch | SignPatch):
-        _ink(under, drawn(step.patch), matrix, step.opacity)
+        under[:] = _lettered(under, step.patch, matrix, step.opacity)
         return result
     patch = _opaque(step.patch, pool)
     laid = under if step.opacity == 1 else under.copy()
@@ -103,12 +115,26 @@ def _mixed(below: Pixels, above: Pixels, opacity: float) -> Pixels:
     return np.asarray(cv2.addWeighted(above, opacity, below, 1 - opacity, 0))
 
 
-def _ink(under: Pixels, rgba: NDArray[np.uint8], matrix: Matrix, opacity: float) -> None:
-    """Letters or a sign over a window, in place; their colours are multiplied by their alpha already."""
-    height, width = under.shape[:2]
-    matrix = matrix @ scaling(1 / rgba.shape[1], 1 / rgba.shape[0])
-    ink = warped(rgba, matrix, (width, height), (0, 0, 0, 0))
-    if opacity < 1:
-        ink = np.asarray(cv2.convertScaleAbs(ink, None, opacity, 0))
-    clear = cv2.cvtColor(255 - ink[:, :, 3], cv2.COLOR_GRAY2RGB)
-    under[:] = cv2.add(cv2.multiply(under, clear, None, 1 / 255), ink[:, :, :3])
+def _lettered(under: Pixels, patch: TextPatch | SignPatch, matrix: Matrix, opacity: float) -> Pixels:
+    """A window with letters or a sign over it."""
+    ink_HW, behind_HW = masks(patch)
+    ink, behind = colours(patch)
+    size = (under.shape[1], under.shape[0])
+    matrix = matrix @ scaling(1 / ink_HW.shape[1], 1 / ink_HW.shape[0])
+    result = under
+    if behind_HW is not ink_HW:
+        result = _tinted(result, warped(behind_HW, matrix, size, (0,)), behind)
+    result = _tinted(result, warped(ink_HW, matrix, size, (0,)), ink)
+    return result if opacity == 1 else _mixed(under, result, opacity)
+
+
+def _tinted(under: Pixels, mask_HW: NDArray[np.uint8], colour: Colour3) -> Pixels:
+    mask = cv2.cvtColor(mask_HW, cv2.COLOR_GRAY2RGB)
+    clear = cv2.multiply(under, cv2.bitwise_not(mask), None, 1 / 255)
+    return np.asarray(cv2.add(clear, cv2.LUT(mask, _shares_of(colour))), np.uint8)
+
+
+@functools.lru_cache(maxsize=256)
+def _shares_of(colour: Colour3) -> NDArray[np.uint8]:
+    """(1, 256, 3): the colour times 0 to 255 / 255."""
+    return np.asarray(np.rint(np.outer(np.arange(256) / 255, colour))[None], np.uint8)

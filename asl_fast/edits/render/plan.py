@@ -35,6 +35,8 @@ from asl_fast.edits.steps import (
 _SAME = 1e-6  # of a pixel
 _LEAST_GAIN = 0.9  # a shrinking that leaves more of the edges isn't worth a look-up between pixels
 _STAYS = np.eye(3)
+_MOVES = (Warp, Onto)
+_POINTWISE = (Recolour, Lookup, Shade)
 _GRAINY = (AddNoise, ShufflePixels, Screen, Convolve)
 
 
@@ -58,7 +60,7 @@ def _shrunk_early(steps: Sequence[Step], size: Size) -> list[PlannedStep]:
     sizes = [size]
     grains = [False]  # in a picture with grain values are clipped that are not in its means
     for step in steps:
-        sizes.append(step.size if isinstance(step, Warp | Onto) else sizes[-1])
+        sizes.append(step.size if isinstance(step, _MOVES) else sizes[-1])
         grains.append(grains[-1] or isinstance(step, _GRAINY))
     grains.pop()
     late_first: list[PlannedStep] = []
@@ -66,7 +68,7 @@ def _shrunk_early(steps: Sequence[Step], size: Size) -> list[PlannedStep]:
     wanted = after  # what the canvas after this step is to be shrunk to
     for step, before, grain in zip(reversed(steps), reversed(sizes), reversed(grains), strict=True):
         x, y = wanted[0] / after[0], wanted[1] / after[1]
-        if isinstance(step, Warp | Onto):
+        if isinstance(step, _MOVES):
             wanted = _moved(late_first, step, before, wanted, (x, y))
         elif wanted == after:
             late_first.append(step)
@@ -125,7 +127,7 @@ def _input_size(matrix: Matrix, before: Size, scale: tuple[float, float]) -> Siz
 
 def _at_scale(step: Step, x: float, y: float, grain: bool) -> PlannedStep | None:
     """The step on a picture whose edges are x and y times as long; None if it would not look the same."""
-    if isinstance(step, Recolour | Lookup | Shade):
+    if isinstance(step, _POINTWISE):
         return None if grain else step
     if isinstance(step, GaussianBlur):
         return StretchedBlur(x * step.sigma_px, y * step.sigma_px)
@@ -155,7 +157,7 @@ def _joined(steps: Sequence[PlannedStep], size: Size) -> list[PlannedStep]:
     joined: list[PlannedStep] = []
     sizes: list[Size] = []
     for step in steps:
-        while joined and isinstance(step, Warp | Onto) and isinstance(last := joined[-1], Warp):
+        while joined and isinstance(step, _MOVES) and isinstance(last := joined[-1], Warp):
             both = step.matrix.dot(last.matrix)
             if _whole_canvas(last.matrix, sizes[-1], last.size):
                 fill = step.fill if isinstance(step, Warp) else last.fill
@@ -176,7 +178,7 @@ def _joined(steps: Sequence[PlannedStep], size: Size) -> list[PlannedStep]:
             size = sizes.pop()
         sizes.append(size)
         joined.append(step)
-        size = step.size if isinstance(step, Warp | Onto) else size
+        size = step.size if isinstance(step, _MOVES) else size
     return joined
 
 

@@ -1,4 +1,4 @@
-"""Convex polygons cut by half planes: one in plain Python, many at once in NumPy."""
+"""Convex polygons cut by half planes, in plain numbers: faster than arrays for a few corners."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 Polygon = list[tuple[float, float]]
 Line = tuple[float, float, float]  # (a, b, c): the half plane a x + b y + c >= 0
+Limits = tuple[float, float, float, float]  # left, top, right, bottom
 _SLACK = 1e-9  # of a pixel: a corner this near to a line is on its right side
 
 
@@ -39,46 +40,35 @@ def area(polygon: Polygon) -> float:
     return abs(twice) / 2
 
 
-def sides(polygon: NDArray[np.float64]) -> list[Line]:
-    """The half planes whose common part is a convex polygon (corners, 2), whichever way round it is told."""
-    after = np.roll(polygon, -1, axis=0)
-    normal = np.stack([polygon[:, 1] - after[:, 1], after[:, 0] - polygon[:, 0]], 1)
-    middle = polygon.mean(0)
+def corners_of(corner_C2: NDArray[np.float64]) -> Polygon:
+    return [(x, y) for x, y in corner_C2.tolist()]
+
+
+def common(polygon: Polygon, lines: list[Line]) -> Polygon:
+    """The part in all half planes."""
+    for line in lines:
+        if not polygon:
+            break
+        polygon = cut(polygon, line)
+    return polygon
+
+
+def sides(polygon: Polygon) -> list[Line]:
+    """The half planes whose common part is a convex polygon, whichever way round it is told."""
+    middle_x = sum(x for x, _ in polygon) / max(1, len(polygon))
+    middle_y = sum(y for _, y in polygon) / max(1, len(polygon))
     lines: list[Line] = []
-    for (a, b), (x, y) in zip(normal.tolist(), polygon.tolist(), strict=True):
-        sign = 1.0 if a * (middle[0] - x) + b * (middle[1] - y) >= 0 else -1.0
+    for number, (x, y) in enumerate(polygon):
+        before_x, before_y = polygon[number - 1]
+        a, b = before_y - y, x - before_x
+        if a * (middle_x - x) + b * (middle_y - y) < 0:
+            a, b = -a, -b
         if a or b:
-            lines.append((sign * a, sign * b, -sign * (a * x + b * y)))
+            lines.append((a, b, -(a * x + b * y)))
     return lines
 
 
-def cut_many(polygon_NV2: NDArray[np.float64], line_N3: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Each convex polygon cut by its own line; (N, V + 1, 2) at most.
-
-    Polygons have fewer corners than V where corners stand twice. Nothing left = all corners in one place.
-    """
-    depth_NV = (polygon_NV2 * line_N3[:, None, :2]).sum(2) + line_N3[:, 2:]
-    inside_NV = depth_NV >= 0
-    if inside_NV.all():
-        return polygon_NV2
-    next_NV2 = np.roll(polygon_NV2, -1, axis=1)
-    next_depth_NV = np.roll(depth_NV, -1, axis=1)
-    crosses_NV = inside_NV != np.roll(inside_NV, -1, axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share_NV = np.where(crosses_NV, depth_NV / (depth_NV - next_depth_NV), 0.0)
-    crossing_NV2 = polygon_NV2 + share_NV[:, :, None] * (next_NV2 - polygon_NV2)
-    # corner, crossing, corner, crossing ...; those that are kept move to the front in order
-    num, corners = depth_NV.shape
-    both_N2V2 = np.stack([polygon_NV2, crossing_NV2], 2).reshape(num, 2 * corners, 2)
-    keep_N2V = np.stack([inside_NV, crosses_NV], 2).reshape(num, 2 * corners)
-    order_N2V = np.argsort(~keep_N2V, axis=1, kind="stable")[:, : corners + 1]
-    kept_NV2 = np.take_along_axis(both_N2V2, order_N2V[:, :, None], axis=1)
-    is_kept_NV = np.take_along_axis(keep_N2V, order_N2V, axis=1)
-    return np.where(is_kept_NV[:, :, None], kept_NV2, kept_NV2[:, :1])
-
-
-def areas(polygon_NV2: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shoelace formula of each."""
-    from_first_NV2 = polygon_NV2 - polygon_NV2[:, :1]
-    x_NV, y_NV = from_first_NV2[:, :, 0], from_first_NV2[:, :, 1]
-    return np.asarray(abs((x_NV[:, :-1] * y_NV[:, 1:] - x_NV[:, 1:] * y_NV[:, :-1]).sum(1)) / 2)
+def limits(polygon: Polygon) -> Limits:
+    """Of a polygon that has corners."""
+    xs, ys = zip(*polygon, strict=True)
+    return min(xs), min(ys), max(xs), max(ys)

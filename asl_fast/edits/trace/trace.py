@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_fast.edits.geometry import corners, moved, scaling
-from asl_fast.edits.patches import SignPatch, TextPatch, drawn
+from asl_fast.edits.geometry import corners, inverse, moved, moved_corners, scaling
+from asl_fast.edits.patches import SignPatch, TextPatch, coarse_ink, ink_share, masks
 from asl_fast.edits.render.warping import warped
 from asl_fast.edits.steps import Matrix, Size
-from asl_fast.edits.trace.polygons import Polygon, area
+from asl_fast.edits.trace.polygons import Limits, Polygon, area, common, corners_of, limits, sides
 
 _FINE = 4  # a cell of a mask is the mean of 4 x 4 points
 _FRACTION_BITS = 4
 _SAME = 1e-6  # of a cell
 _UNIT = corners((1, 1))
+_UNIT_CORNERS = corners_of(_UNIT)
 _CELL_PX = 8
 _MOST_CELLS = 64
+_MOST_SHADES = 8  # more, all over each other, are counted on a mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +36,24 @@ class Cover:
     shape: NDArray[np.float64] | TextPatch | SignPatch
     to_view: Matrix
     opacity: float
+
+
+class _Shade(NamedTuple):
+    """A cover's part in the region.  is_whole: the part is all of it."""
+
+    cover: Cover
+    polygon: Polygon
+    limits: Limits
+    is_whole: bool
+
+    def dark(self, part: Polygon) -> float:
+        """How much of the light it takes in a part of its polygon."""
+        patch = self.cover.shape
+        if isinstance(patch, np.ndarray):
+            return self.cover.opacity
+        if self.is_whole and part is self.polygon:
+            return self.cover.opacity * ink_share(patch)
+        return self.cover.opacity * _ink_in(patch, moved_corners(inverse(self.cover.to_view), part))
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +75,20 @@ class Trace:
     @cached_property
     def to_photo(self) -> Matrix:
         """Takes points of the view to the photo."""
-        return np.asarray(np.linalg.inv(self.matrix), np.float64)
+        return inverse(self.matrix)
 
     @cached_property
     def region_in_view(self) -> NDArray[np.float64]:
         """The region's corners (corners, 2) in the view's pixels."""
-        return moved(self.matrix, self.region)
+        return np.array(self._outline, np.float64).reshape(-1, 2)
+
+    @cached_property
+    def _outline(self) -> Polygon:
+        return moved_corners(self.matrix, corners_of(self.region))
+
+    @property
+    def _is_affine(self) -> bool:
+        return bool(self.matrix[2, 0] == 0 and self.matrix[2, 1] == 0)
 
     @property
     def area(self) -> float:
@@ -69,14 +98,24 @@ class Trace:
     @property
     def shown(self) -> float:
         """Share of the view's pixels that the photo lies on, covered or not."""
-        corners: Polygon = [(x, y) for x, y in self.region_in_view.tolist()]
-        return area(corners) / (self.view_size[0] * self.view_size[1])
+        return area(self._outline) / (self.view_size[0] * self.view_size[1])
 
     @cached_property
     def visible(self) -> float:
-        """Share of the region that is not hidden, measured in the photo's pixels, to within the cells."""
-        if not self.covers or len(self.region) == 0:
+        """Share of the region that is not hidden, measured in the photo's pixels.
+
+        Exact for polygons, however they overlap; to within a cell of a coarse mask for letters.
+        """
+        shades = self._shades
+        if not shades:
             return self.clear
+        if len(shades) <= _MOST_SHADES:
+            whole = self._photo_px(self._outline)
+            seen = whole - sum(
+                shade.dark(shade.polygon) * self._lit(shade.polygon, shades[number:])
+                for number, shade in enumerate(shades, 1)
+            )
+            return self.clear * max(0.0, seen / whole)
         grid = self.cells
         weight_HW = self.coverage(grid) * self._photo_area_per_cell(grid)
         whole = float(weight_HW.sum())
@@ -85,21 +124,40 @@ class Trace:
         return float((weight_HW * self._uncovered(grid)).sum()) / whole
 
     @property
-    def least_visible(self) -> float:
-        """A bound below `visible`, without a mask: covers as whole boxes, apart from each other.
+    def _shades(self) -> list[_Shade]:
+        """What each cover hides of the region; those beside it are left out."""
+        if not self.covers or self._region_area == 0:
+            return []
+        # cut in the view: beside the region a homography may have no way back to the photo
+        around, lines = limits(self._outline), sides(self._outline)
+        is_box = all(x in around[::2] and y in around[1::2] for x, y in self._outline)
+        shades = []
+        for cover in self.covers:
+            corner_C = corners_of(cover.shape) if isinstance(cover.shape, np.ndarray) else _UNIT_CORNERS
+            polygon = moved_corners(cover.to_view, corner_C)
+            reach = limits(polygon)
+            if _are_apart(reach, around):
+                continue
+            if is_box and _lies_in(reach, around):
+                shades.append(_Shade(cover, polygon, reach, True))
+            elif inside := common(polygon, lines):
+                shades.append(_Shade(cover, inside, limits(inside), inside is polygon))
+        # letters last: of them it is known how dark they are in any part that another cover leaves
+        return sorted(shades, key=lambda shade: not isinstance(shade.cover.shape, np.ndarray))
 
-        It holds where the matrix is affine: elsewhere the same area of the view is not always as much photo.
-        """
-        corners_in_view = [
-            moved(cover.to_view, cover.shape if isinstance(cover.shape, np.ndarray) else _UNIT).tolist()
-            for cover in self.covers
-        ]
-        covered = sum(
-            cover.opacity * area([(x, y) for x, y in corner])
-            for cover, corner in zip(self.covers, corners_in_view, strict=True)
-        )
-        whole = self.shown * self.view_size[0] * self.view_size[1]
-        return self.clear * max(0.0, 1 - covered / whole) if whole > 0 else 0.0
+    def _lit(self, polygon: Polygon, shades: list[_Shade]) -> float:
+        """The photo's pixels in a polygon of the view, times what these shades leave of them."""
+        lit = self._photo_px(polygon)
+        around = limits(polygon)
+        for number, shade in enumerate(shades, 1):
+            if not _are_apart(shade.limits, around):
+                part = common(shade.polygon, sides(polygon))
+                lit -= shade.dark(part) * self._lit(part, shades[number:]) if part else 0.0
+        return lit
+
+    def _photo_px(self, polygon: Polygon) -> float:
+        """Its area in the photo, but for a common factor."""
+        return area(polygon if self._is_affine else moved_corners(self.to_photo, polygon))
 
     @property
     def content(self) -> float:
@@ -138,7 +196,7 @@ class Trace:
             if isinstance(cover.shape, np.ndarray):
                 hidden_HW = _covered(grid, corner_C2 * per_px_2)
             else:
-                hidden_HW = _inked(grid, drawn(cover.shape)[:, :, 3], scaling(*per_px_2) @ cover.to_view)
+                hidden_HW = _inked(grid, masks(cover.shape).behind_HW, scaling(*per_px_2) @ cover.to_view)
             shows_HW *= 1 - np.float32(cover.opacity) * hidden_HW
         return shows_HW
 
@@ -147,17 +205,37 @@ class Trace:
 
     def _photo_area_per_cell(self, grid: Size) -> NDArray[np.float64] | float:
         """The photo's pixels per pixel of the view at each cell's middle, but for a common factor."""
-        inverse = self.to_photo
-        if inverse[2, 0] == 0 and inverse[2, 1] == 0:
+        to_photo = self.to_photo
+        if self._is_affine:
             return 1.0
         x_W = (np.arange(grid[0]) + 0.5) * (self.view_size[0] / grid[0])
         y_H = (np.arange(grid[1]) + 0.5) * (self.view_size[1] / grid[1])
-        scale_HW = inverse[2, 0] * x_W + inverse[2, 1] * y_H[:, None] + inverse[2, 2]
+        scale_HW = to_photo[2, 0] * x_W + to_photo[2, 1] * y_H[:, None] + to_photo[2, 2]
         return np.asarray(abs(scale_HW) ** -3)
 
     @cached_property
     def _region_area(self) -> float:
-        return area([(x, y) for x, y in self.region.tolist()])
+        return area(corners_of(self.region))
+
+
+def _lies_in(one: Limits, other: Limits) -> bool:
+    return one[0] >= other[0] and one[1] >= other[1] and one[2] <= other[2] and one[3] <= other[3]
+
+
+def _are_apart(one: Limits, other: Limits) -> bool:
+    """Whether two boxes don't overlap."""
+    return one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+
+
+def _ink_in(patch: TextPatch | SignPatch, polygon: Polygon) -> float:
+    """Mean alpha in a polygon of the unit square."""
+    ink_GG = coarse_ink(patch)
+    inside_GG = np.zeros_like(ink_GG)
+    edge = len(ink_GG) << _FRACTION_BITS
+    fixed = np.rint(np.array(polygon) * edge - (1 << _FRACTION_BITS) / 2).astype(np.int32)
+    cv2.fillConvexPoly(inside_GG, fixed, (1,), shift=_FRACTION_BITS)
+    cells = int(cv2.countNonZero(inside_GG))
+    return cv2.mean(ink_GG, inside_GG)[0] / 255 if cells else ink_share(patch)
 
 
 def _covered(grid: Size, corner_C2: NDArray[np.float64]) -> NDArray[np.float32]:

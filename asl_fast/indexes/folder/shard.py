@@ -142,6 +142,10 @@ class Shard:
         """Mapped."""
         return self.rows_file.map("rows")
 
+    def checked_rows(self) -> NDArray[np.float32]:
+        """Mapped, their checksums checked: for who copies them under new ones. Damaged if one differs."""
+        return self.rows_file.read("rows", "<f4", (len(self), self.num_dims))
+
     @cached_property
     def codes(self) -> Codes | None:
         """Mapped, their checksums checked; None where the shard has none."""

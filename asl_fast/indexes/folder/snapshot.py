@@ -109,7 +109,7 @@ class Snapshot(Searchable):
         return ColumnOfTexts(paths, *self._order[:2]) if any(path_N is not None for path_N in paths) else None
 
     def embeddings(self, scratch: str | os.PathLike[str] | None = None) -> Embeddings:
-        """All rows in order of addition. ValueError if there are none.
+        """All rows in order of addition, their checksums checked. ValueError if there are none.
 
         The shards lie in another order, so this is a copy: in memory, or in a file that is made at `scratch`
         and mapped.
@@ -119,7 +119,8 @@ class Snapshot(Searchable):
         else:
             row_LD = np.memmap(scratch, np.float32, "w+", shape=(len(self), self.num_dims))
         start = 0
-        for block_BD in planned_rows([shard.row_ND for shard in self.shards], self._order[:2], self.num_dims):
+        rows = [shard.checked_rows() for shard in self.shards]
+        for block_BD in planned_rows(rows, self._order[:2], self.num_dims):
             row_LD[start : start + len(block_BD)] = block_BD
             start += len(block_BD)
         return Embeddings(

@@ -154,7 +154,10 @@ class IndexFolder:
         return len(there)
 
     def compact(self) -> Compacted | None:
-        """Merge shards below half of shard_rows, and all with removed rows; None if nothing is to be done."""
+        """Merge shards below half of shard_rows, and all with removed rows; None if nothing is to be done.
+
+        Damaged, and the index as it was, if what is to be copied isn't what was written.
+        """
         with self._writing() as old:
             state = old.catalogue
             chosen = [
@@ -168,7 +171,7 @@ class IndexFolder:
             numbers = {shard.entry.number for shard in shards}
             kept = tuple(entry for entry in state.shards if entry.number not in numbers)
             new: list[ShardEntry] = []
-            rows = [shard.row_ND for shard in shards]
+            rows = [shard.checked_rows() for shard in shards]
             for plan in merged_plans(shards, live, self._shard_rows):
                 entry = write_shard(
                     self.path, state.next_shard + len(new), planned_columns(shards, plan),

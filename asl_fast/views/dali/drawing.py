@@ -16,7 +16,6 @@ from asl_fast.edits.steps import (
     Convolve,
     Erase,
     FlattenHistogram,
-    GaussianBlur,
     Lookup,
     MedianFilter,
     Onto,
@@ -29,7 +28,7 @@ from asl_fast.edits.steps import (
 )
 from asl_fast.views.dali import filters, layers, moves, values
 from asl_fast.views.dali.layers import Draw, Others
-from asl_fast.views.dali.lowering import Cut, Enlarge, Flip, Look, OnHost, Operation, Smooth, Stretch
+from asl_fast.views.dali.lowering import Blur, Cut, Enlarge, Flip, Look, OnHost, Operation, Smooth, Stretch
 from asl_fast.views.dali.station import Picture, Station
 
 
@@ -53,7 +52,7 @@ _DRAW: dict[type, Callable[[Sequence[Picture], Any, Station], list[Picture]]] = 
     ShufflePixels: values.shuffle_pixels,
     Shade: values.shade,
     Screen: values.screen,
-    GaussianBlur: filters.gaussian_blur,
+    Blur: filters.blur,
     Convolve: filters.convolve,
     MedianFilter: filters.median_filter,
     Recompress: filters.recompress,

@@ -8,25 +8,24 @@ import numpy as np
 import nvidia.dali.experimental.dynamic as ndd
 import torch
 
-from asl_fast.edits.steps import Convolve, GaussianBlur, MedianFilter, Recompress
-from asl_fast.views.dali.station import Picture, Station, each
+from asl_fast.edits.steps import Convolve, MedianFilter, Recompress
+from asl_fast.views.dali.lowering import Blur
+from asl_fast.views.dali.station import Picture, Station, each, parts
 
 
-def gaussian_blur(
-    pictures: Sequence[Picture], steps: Sequence[GaussianBlur], station: Station
-) -> list[Picture]:
-    sigma_B = each([step.sigma_px for step in steps])
-    return list(ndd.gaussian_blur(station.batch(pictures), sigma=sigma_B).tensors)
+def blur(pictures: Sequence[Picture], blurs: Sequence[Blur], station: Station) -> list[Picture]:
+    sigma_B2 = each([(one.sigma_y_px, one.sigma_x_px) for one in blurs])
+    return parts(ndd.gaussian_blur(station.batch(pictures), sigma=sigma_B2))
 
 
 def convolve(pictures: Sequence[Picture], steps: Sequence[Convolve], station: Station) -> list[Picture]:
     kernels = ndd.as_batch([np.asarray(step.kernel, np.float32) for step in steps], device=station.device)
-    return list(ndd.filter(station.batch(pictures), kernels).tensors)
+    return parts(ndd.filter(station.batch(pictures), kernels))
 
 
 def recompress(pictures: Sequence[Picture], steps: Sequence[Recompress], station: Station) -> list[Picture]:
     quality_B = each([step.quality for step in steps], np.int32)
-    return list(ndd.jpeg_compression_distortion(station.batch(pictures), quality=quality_B).tensors)
+    return parts(ndd.jpeg_compression_distortion(station.batch(pictures), quality=quality_B))
 
 
 def median_filter(

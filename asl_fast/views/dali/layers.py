@@ -14,7 +14,7 @@ from asl_fast.edits.render.layering import fill_polygons
 from asl_fast.edits.steps import Erase, Onto, Over
 from asl_fast.views.dali.lowering import Move, laid, stretched
 from asl_fast.views.dali.moves import opaque
-from asl_fast.views.dali.station import Batch, Picture, Station, each, size_of
+from asl_fast.views.dali.station import Batch, Picture, Station, each, parts, size_of
 
 Others = Mapping[float, Picture]  # PhotoPatch.other -> the photo, RGB
 Draw = Callable[[Sequence[Picture], Sequence[Sequence[Move]]], list[Picture]]
@@ -27,7 +27,7 @@ def onto(
     below = draw(
         below, [stretched(size_of(patch), one.size) for patch, one in zip(below, steps, strict=True)]
     )
-    above = list(opaque(station.batch(pictures)).tensors)
+    above = parts(opaque(station.batch(pictures)))
     above = draw(
         above, [laid(size_of(one), step.matrix, step.size) for one, step in zip(above, steps, strict=True)]
     )
@@ -51,7 +51,8 @@ def erase(pictures: Sequence[Picture], steps: Sequence[Erase], station: Station)
     """Polygons of one colour. They are drawn on the host, one byte a pixel, and filled on the device."""
     masks = []
     for picture, step in zip(pictures, steps, strict=True):
-        mask_HW1 = np.zeros((*picture.shape[:2], 1), np.uint8)
+        width, height = size_of(picture)
+        mask_HW1 = np.zeros((height, width, 1), np.uint8)
         fill_polygons(mask_HW1[:, :, 0], step.polygons, (255,))
         masks.append(mask_HW1)
     mask = station.batch(station.sent(masks))
@@ -67,7 +68,7 @@ def _rgba(patches: Sequence[Patch], station: Station, others: Others) -> list[Pi
     drawings = [place for place, patch in enumerate(patches) if not isinstance(patch, PhotoPatch)]
     if photos:
         batch = opaque(station.batch([others[patches[place].other] for place in photos]))  # type: ignore[union-attr]
-        for place, picture in zip(photos, batch.tensors, strict=True):
+        for place, picture in zip(photos, parts(batch), strict=True):
             result[place] = picture
     if drawings:
         sent = station.sent([_drawn(patches[place]) for place in drawings])
@@ -98,4 +99,4 @@ def _blended(
     one_B3 = np.ones(keep_B3C.shape[:2])
     keep = ndd.coord_transform(layer, M=each(keep_B3C), T=each(one_B3), dtype=ndd.float32)
     add = ndd.coord_transform(layer, M=each(add_B3C), dtype=ndd.float32)
-    return list(ndd.cast(below * keep + add, dtype=ndd.uint8).tensors)
+    return parts(ndd.cast(below * keep + add, dtype=ndd.uint8))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asl_fast.edits.geometry import scaling, shift
+from asl_fast.edits.render.plan import PlannedStep, StretchedBlur, planned
 from asl_fast.edits.render.warping import halvings, shrunk_size, upright_box
 from asl_fast.edits.steps import (
     DrawEdges,
@@ -17,15 +18,16 @@ from asl_fast.edits.steps import (
     Matrix,
     MedianFilter,
     Mosaic,
+    Onto,
     Recompress,
     Size,
     Step,
     Warp,
-    size_after,
 )
 
 LEAST_SIGMA = 0.1  # a narrower blur changes nothing
 MOST_SIGMA = 4.0  # beyond this the picture is shrunk first: the same look, at a cost that stays flat
+_NO_SIGMA = 0.05  # operators refuse 0; this changes nothing
 MOST_MEDIAN_PX = 5  # likewise
 
 
@@ -74,6 +76,12 @@ class Look:
     fill: tuple[int, ...] = (0, 0, 0)
 
 
+@dataclass(frozen=True)
+class Blur:
+    sigma_x_px: float
+    sigma_y_px: float
+
+
 @dataclass(frozen=True, eq=False)
 class OnHost:
     """A step that is drawn on the CPU wherever the pictures are."""
@@ -82,15 +90,15 @@ class OnHost:
 
 
 Move = Cut | Flip | Smooth | Stretch | Look
-Operation = Move | Enlarge | OnHost | Step
+Operation = Move | Enlarge | Blur | OnHost | Step
 
 
 def lowered(steps: Sequence[Step], size: Size) -> list[Operation]:
-    """What is done to a picture of `size`."""
+    """What is done to a picture of `size`; `planned` as on the CPU, to fewer and smaller drawings."""
     operations: list[Operation] = []
-    for step in steps:
+    for step in planned(steps, size):
         operations += _lowered(step, size)
-        size = size_after([step], size)
+        size = step.size if isinstance(step, Warp | Onto) else size
     return operations
 
 
@@ -127,16 +135,14 @@ def _placed(size: Size, place: tuple[int, int], canvas: Size, fill: tuple[int, .
     return [Look(shift(left, top), canvas, fill)]
 
 
-def _lowered(step: Step, size: Size) -> Sequence[Operation]:
+def _lowered(step: PlannedStep, size: Size) -> Sequence[Operation]:
     match step:
         case Warp():
             return laid(size, step.matrix, step.size, step.fill)
         case GaussianBlur(sigma_px=sigma):
-            if sigma < LEAST_SIGMA:
-                return []
-            if sigma <= MOST_SIGMA:
-                return [step]
-            return _on_small(GaussianBlur(MOST_SIGMA), size, MOST_SIGMA / sigma)
+            return _blurred(sigma, sigma, size)
+        case StretchedBlur(sigma_x_px=x, sigma_y_px=y):
+            return _blurred(x, y, size)
         case MedianFilter(edge_px=edge):
             if edge <= MOST_MEDIAN_PX:
                 return [step]
@@ -151,7 +157,16 @@ def _lowered(step: Step, size: Size) -> Sequence[Operation]:
             return [step]
 
 
-def _on_small(step: Step, size: Size, share: float) -> list[Operation]:
+def _blurred(sigma_x_px: float, sigma_y_px: float, size: Size) -> Sequence[Operation]:
+    widest = max(sigma_x_px, sigma_y_px)
+    if widest < LEAST_SIGMA:
+        return []
+    share = min(1.0, MOST_SIGMA / widest)
+    blur = Blur(*(max(_NO_SIGMA, share * sigma) for sigma in (sigma_x_px, sigma_y_px)))
+    return [blur] if share == 1 else _on_small(blur, size, share)
+
+
+def _on_small(step: Operation, size: Size, share: float) -> list[Operation]:
     """The step done to a smaller picture, which is then brought back."""
     small = (max(1, round(size[0] * share)), max(1, round(size[1] * share)))
     return [*stretched(size, small), step, *stretched(small, size)]

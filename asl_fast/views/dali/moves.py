@@ -11,7 +11,7 @@ from nvidia.dali.types import DALIInterpType
 
 from asl_fast.edits.steps import Size
 from asl_fast.views.dali.lowering import Cut, Enlarge, Flip, Look, Smooth, Stretch
-from asl_fast.views.dali.station import Batch, Picture, Station, each
+from asl_fast.views.dali.station import Batch, Picture, Station, each, parts, size_of
 
 # A repeated pixel is chosen by rounding down: on a border, rounding errors must not choose the one before.
 _INSIDE_PX = 1e-3
@@ -20,21 +20,21 @@ _INSIDE_PX = 1e-3
 def cut(pictures: Sequence[Picture], cuts: Sequence[Cut], station: Station) -> list[Picture]:
     start_B2 = each([(cut.top, cut.left) for cut in cuts], np.int32)
     shape_B2 = each([cut.size[::-1] for cut in cuts], np.int32)
-    return _parts(ndd.slice(station.batch(pictures), start=start_B2, shape=shape_B2, axes=(0, 1)))
+    return parts(ndd.slice(station.batch(pictures), start=start_B2, shape=shape_B2, axes=(0, 1)))
 
 
 def flip(pictures: Sequence[Picture], flips: Sequence[Flip], station: Station) -> list[Picture]:
     across_B = each([flip.across for flip in flips], np.int32)
     down_B = each([flip.down for flip in flips], np.int32)
-    return _parts(ndd.flip(station.batch(pictures), horizontal=across_B, vertical=down_B))
+    return parts(ndd.flip(station.batch(pictures), horizontal=across_B, vertical=down_B))
 
 
 def smooth(pictures: Sequence[Picture], smooths: Sequence[Smooth], station: Station) -> list[Picture]:
-    return _parts(_resized(pictures, [one.size for one in smooths], station, antialias=True))
+    return parts(_resized(pictures, [one.size for one in smooths], station, antialias=True))
 
 
 def stretch(pictures: Sequence[Picture], stretches: Sequence[Stretch], station: Station) -> list[Picture]:
-    return _parts(stretched_batch(pictures, [one.size for one in stretches], station))
+    return parts(stretched_batch(pictures, [one.size for one in stretches], station))
 
 
 def stretched_batch(pictures: Sequence[Picture], sizes: Sequence[Size], station: Station) -> Batch:
@@ -45,12 +45,12 @@ def enlarge(pictures: Sequence[Picture], enlarges: Sequence[Enlarge], station: S
     """As OpenCV: pixel x of the result repeats pixel floor(x * old / new)."""
     matrix_B23 = np.zeros((len(pictures), 2, 3))
     for place, (picture, one) in enumerate(zip(pictures, enlarges, strict=True)):
-        for axis, (old, new) in enumerate(zip(picture.shape[1::-1], one.size, strict=True)):
+        for axis, (old, new) in enumerate(zip(size_of(picture), one.size, strict=True)):
             matrix_B23[place, axis, [axis, 2]] = old / new, _INSIDE_PX - 0.5 * old / new
     nearest = DALIInterpType.INTERP_NN
     size_B2 = _heights_widths([one.size for one in enlarges])
     batch = station.batch(pictures)
-    return _parts(ndd.warp_affine(batch, matrix=each(matrix_B23), size=size_B2, interp_type=nearest))
+    return parts(ndd.warp_affine(batch, matrix=each(matrix_B23), size=size_B2, interp_type=nearest))
 
 
 def look(pictures: Sequence[Picture], looks: Sequence[Look], station: Station) -> list[Picture]:
@@ -69,7 +69,7 @@ def look(pictures: Sequence[Picture], looks: Sequence[Look], station: Station) -
             moves = [looks[place] for place in places]
             moved = _looked_up(some if is_black else opaque(some), moves, is_affine)
             for place, picture in zip(
-                places, _parts(moved if is_black else _on_fill(moved, moves)), strict=True
+                places, parts(moved if is_black else _on_fill(moved, moves)), strict=True
             ):
                 result[place] = picture
     return result
@@ -121,7 +121,3 @@ def _resized(pictures: Sequence[Picture], sizes: Sequence[Size], station: Statio
 
 def _heights_widths(sizes: Sequence[Size]) -> Batch:
     return each([size[::-1] for size in sizes])
-
-
-def _parts(batch: Batch) -> list[Picture]:
-    return list(batch.tensors)

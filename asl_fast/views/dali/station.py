@@ -13,12 +13,14 @@ import numpy as np
 import nvidia.dali.experimental.dynamic as ndd
 import torch
 from numpy.typing import NDArray
+from nvidia.dali.tensors import TensorListCPU, TensorListGPU
 
 from asl_fast.edits import Pixels
 
-# One sample of a batch: uint8 (height, width, channels), on the device.
-Picture = Any  # nvidia.dali.experimental.dynamic.Tensor, whose types are checked at run time only
-Batch = Any
+# One sample of a batch: uint8 (height, width, channels) on the device. It is the tensor that DALI keeps below
+# the one of dynamic mode, which costs ten times as much to make: a view goes through a dozen batches.
+Picture = Any  # nvidia.dali.tensors.TensorCPU or TensorGPU
+Batch = Any  # nvidia.dali.experimental.dynamic.Batch
 
 
 class Station:
@@ -51,25 +53,26 @@ class Station:
 
     def batch(self, pictures: Sequence[Picture]) -> Batch:
         """Pictures of one number of channels as a batch, without a copy."""
-        return ndd.as_batch(list(pictures), layout="HWC")
+        kind = TensorListCPU if self._stream is None else TensorListGPU
+        return ndd.as_batch(kind(list(pictures), "HWC", contiguous=False))
 
     def sent(self, arrays: Sequence[NDArray[Any]]) -> list[Picture]:
-        """Pictures of the host, brought to the device."""
+        """Pictures of the host, copied to the device."""
         if not arrays:
             return []
-        return list(ndd.as_batch(list(arrays), layout="HWC", device=self.device).tensors)
+        return parts(ndd.batch(list(arrays), layout="HWC", device=self.device))
 
     def on_host(self, pictures: Sequence[Picture]) -> list[Pixels]:
         """Pictures as arrays that nobody may draw on: they may be DALI's own memory."""
-        return [np.asarray(picture) for picture in self.batch(pictures).cpu().evaluate().tensors]
+        return [np.asarray(picture) for picture in parts(self.batch(pictures).cpu())]
 
     def as_torch(self, picture: Picture) -> torch.Tensor:
         """A picture as a tensor that shares its memory."""
-        shared: torch.Tensor = picture.torch()
+        shared: torch.Tensor = ndd.as_tensor(picture).torch()
         return shared
 
     def from_torch(self, pictures: Sequence[torch.Tensor]) -> list[Picture]:
-        return list(ndd.as_batch([picture.contiguous() for picture in pictures], layout="HWC").tensors)
+        return parts(ndd.as_batch([picture.contiguous() for picture in pictures], layout="HWC"))
 
     def handed_over(self, batch: Batch) -> torch.Tensor:
         """A batch of one size as a tensor (batch, height, width, channels) that is done and may be kept.
@@ -94,7 +97,13 @@ def each(values: Sequence[Any] | NDArray[Any], dtype: type = np.float32) -> Batc
     return ndd.as_batch(np.ascontiguousarray(values, dtype))
 
 
+def parts(batch: Batch) -> list[Picture]:
+    """The pictures of a batch, which live on without it."""
+    stored = batch.evaluate()._storage  # there is no public way to it in DALI 2.4
+    return [stored[place] for place in range(len(stored))]
+
+
 def size_of(picture: Picture) -> tuple[int, int]:
     """(width, height)."""
-    height, width = picture.shape[:2]
+    height, width, _ = picture.shape()
     return (width, height)

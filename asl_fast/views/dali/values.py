@@ -11,7 +11,7 @@ import torch
 from nvidia.dali.types import DALIInterpType
 
 from asl_fast.edits.steps import AddNoise, FlattenHistogram, Lookup, Recolour, Screen, Shade, ShufflePixels
-from asl_fast.views.dali.station import Picture, Station, each
+from asl_fast.views.dali.station import Picture, Station, each, parts, size_of
 
 _GREY = np.array([[0.299, 0.587, 0.114]])
 _GREY_FIXED = (4899, 9617, 1868)  # the same, times 2^14, as OpenCV has it
@@ -20,7 +20,7 @@ Drawn = TypeVar("Drawn")
 
 def recolour(pictures: Sequence[Picture], steps: Sequence[Recolour], station: Station) -> list[Picture]:
     matrix_B34 = each([step.matrix for step in steps])
-    return list(ndd.coord_transform(station.batch(pictures), MT=matrix_B34, dtype=ndd.uint8).tensors)
+    return parts(ndd.coord_transform(station.batch(pictures), MT=matrix_B34, dtype=ndd.uint8))
 
 
 def flatten_histogram(
@@ -31,16 +31,16 @@ def flatten_histogram(
     shade = ndd.coord_transform(batch, M=each([_GREY] * len(steps)), dtype=ndd.uint8)
     change = ndd.cast(ndd.equalize(shade), dtype=ndd.float32) - shade
     share = ndd.coord_transform(change, M=each([[[step.share]] * 3 for step in steps]), dtype=ndd.float32)
-    return list(ndd.cast(batch + share, dtype=ndd.uint8).tensors)
+    return parts(ndd.cast(batch + share, dtype=ndd.uint8))
 
 
 def shade(pictures: Sequence[Picture], steps: Sequence[Shade], station: Station) -> list[Picture]:
     coarse = station.batch(station.sent([np.asarray(step.gain, np.float32)[:, :, None] for step in steps]))
-    size_B2 = each([picture.shape[:2] for picture in pictures])
+    size_B2 = each([size_of(picture)[::-1] for picture in pictures])
     linear = DALIInterpType.INTERP_LINEAR
     gain = ndd.resize(coarse, size=size_B2, interp_type=linear, antialias=False, dtype=ndd.float32)
     gain = ndd.coord_transform(gain, M=each(np.ones((len(steps), 3, 1))), dtype=ndd.float32)
-    return list(ndd.cast(station.batch(pictures) * gain, dtype=ndd.uint8).tensors)
+    return parts(ndd.cast(station.batch(pictures) * gain, dtype=ndd.uint8))
 
 
 def lookup(pictures: Sequence[Picture], steps: Sequence[Lookup], station: Station) -> list[Picture]:
