@@ -1,5 +1,6 @@
 """Orders in, pixels and traces out."""
 
+import dataclasses
 import tarfile
 import threading
 
@@ -8,6 +9,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from asl_fast.edits import RECIPES, Chain, Crop, Fit
+from asl_fast.edits.compositing.underlay import Underlay
 from asl_fast.images import decode, find_images
 from asl_fast.views import CpuExecutor, FilePhotos, MemoryPhotos, ViewOrder, shard_of, stream
 
@@ -66,6 +68,15 @@ def test_a_broken_photo_is_replaced_by_the_next_and_told_once(encoded):
     assert [failure.id for failure in made.failures] == ["2", "3", "6"]
     assert "not an image" in made.failures[0].reason and "empty" in made.failures[1].reason
     assert executor.make([ViewOrder(2, chain)]).failures == ()
+
+
+def test_a_broken_photo_is_replaced_where_an_edit_takes_it_too(encoded):
+    underlay = dataclasses.replace(Underlay.sample(np.random.default_rng(0), 1.0), other=0.5)
+    orders = [ViewOrder(0, Chain((underlay, FIT)))]
+    made = here(MemoryPhotos([encoded[0], b"no photo"])).make(orders)
+    assert made.photo_B.tolist() == [0] and [failure.id for failure in made.failures] == ["1"]
+    expected = here(MemoryPhotos([encoded[0], encoded[0]])).make(orders)
+    assert_array_equal(made.pixels_BHWC, expected.pixels_BHWC)
 
 
 def test_a_missing_file_is_a_failure(tmp_path, encoded):
