@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "common/cpu.h"
+#include "patch_overlap/patch_overlap.h"
 #include "ratio_search/ratio_search.h"
 #include "rescore/rescore.h"
 #include "resize/resize.h"
@@ -288,6 +289,33 @@ py::array_t<std::uint8_t> resize(const py::array_t<std::uint8_t>& pixels, std::i
     return out;
 }
 
+// (M,) number of patch a, of patch b, share of a.
+py::tuple patch_overlaps(const Doubles& matrix, const Doubles& region, std::pair<std::int64_t, std::int64_t> a_grid,
+                         std::pair<std::int64_t, std::int64_t> b_grid) {
+    namespace po = asl::patch_overlap;
+    if (matrix.ndim() != 2 || matrix.shape(0) != 3 || matrix.shape(1) != 3 || region.ndim() != 2 ||
+        region.shape(1) != 2 || std::min({a_grid.first, a_grid.second, b_grid.first, b_grid.second}) < 1) {
+        throw std::invalid_argument("patch_overlap: takes a (3, 3) matrix, a (C, 2) region and grids of 1 or more");
+    }
+    std::vector<po::Point> corners;
+    for (py::ssize_t i = 0; i < region.shape(0); ++i) corners.push_back({region.at(i, 0), region.at(i, 1)});
+    std::vector<po::Overlap> found;
+    {
+        const py::gil_scoped_release released;
+        found = po::overlaps(matrix.data(), corners, {a_grid.first, a_grid.second}, {b_grid.first, b_grid.second});
+    }
+    const auto length = static_cast<py::ssize_t>(found.size());
+    py::array_t<std::int64_t> a(length), b(length);
+    py::array_t<double> share(length);
+    for (py::ssize_t i = 0; i < length; ++i) {
+        const po::Overlap& one = found[static_cast<std::size_t>(i)];
+        a.mutable_data()[i] = one.a;
+        b.mutable_data()[i] = one.b;
+        share.mutable_data()[i] = one.share;
+    }
+    return py::make_tuple(a, b, share);
+}
+
 Refs prepare_cpu(const py::array& value, const Doubles& row_norm, const Doubles& norm,
                  const std::optional<Codes>& codes, std::int64_t hit_bytes, int num_threads, const std::string& instructions) {
     const rs::StoredRows rows = stored(value, row_norm, norm);
@@ -349,6 +377,8 @@ PYBIND11_MODULE(_C, module) {
                py::arg("query_row_norm"), py::arg("query_norm"), py::arg("refs").noconvert(), py::arg("ref_row_norm"),
                py::arg("ref_norm"), py::arg("tau"), py::arg("k"), py::arg("min_score"), py::arg("direction"),
                py::arg("num_threads"));
+    module.def("patch_overlaps", &patch_overlaps, py::arg("matrix"), py::arg("region"), py::arg("a_grid"),
+               py::arg("b_grid"));
     module.def("resize", &resize, py::arg("pixels").noconvert(), py::arg("height"), py::arg("width"),
                py::arg("instructions"));
     module.def("resize_paths", &asl::resize::paths);
