@@ -170,7 +170,8 @@ def _line(engine: str, job: Job) -> Line:
 class OursResized(Line):
     def batches(self) -> Iterable[Any]:
         framing = Framing(resizes=(Resize(edge_px=EDGE_PX),))
-        loaded = load_batches(_files(self.job), framing, batch_size=self.job.batch, num_threads=self.job.cores)
+        job = self.job
+        loaded = load_batches(_files(job), framing, batch_size=job.batch, num_threads=job.cores)
         return (np.stack([frame for (frame,) in batch.frames_B]) for batch in loaded)
 
 
