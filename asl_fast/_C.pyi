@@ -51,6 +51,12 @@ def rescore(
     direction: str,
     num_threads: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]: ...
+def patch_overlaps(
+    matrix: NDArray[np.float64],
+    region: NDArray[np.float64],
+    a_grid: tuple[int, int],
+    b_grid: tuple[int, int],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]: ...
 def resize(pixels: NDArray[np.uint8], height: int, width: int, instructions: str) -> NDArray[np.uint8]: ...
 def resize_paths() -> list[str]: ...
 def prepare_cpu(
@@ -61,6 +67,7 @@ def prepare_cpu(
     hit_bytes: int,
     num_threads: int,
     instructions: str,
+    grouping: str,
 ) -> Refs: ...
 def prepare_cuda(
     rows: NDArray[np.float32], row_norm: NDArray[np.float64], norm: NDArray[np.float64]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from asl_fast import _C
 
 COPY, ORIGINAL = "copy", "original"
+VIEW_MARK, WHOLE_VIEW = "#", "whole"  # a row of one view of a picture has the id `picture#view`
 ROW_TYPES = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64))
 
 

@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "common/cpu.h"
+#include "patch_overlap/patch_overlap.h"
 #include "ratio_search/ratio_search.h"
 #include "rescore/rescore.h"
 #include "resize/resize.h"
@@ -120,6 +121,13 @@ rs::Direction direction_named(const std::string& name) {
     if (name == "original") return rs::Direction::original;
     if (name == "both") return rs::Direction::both;
     throw std::invalid_argument("ratio_search: direction must be copy, original or both, got " + name);
+}
+
+rs::Grouping grouping_named(const std::string& name) {
+    if (name == "never") return rs::Grouping::never;
+    if (name == "auto") return rs::Grouping::if_it_pays;
+    if (name == "always") return rs::Grouping::always;
+    throw std::invalid_argument("ratio_search: grouping must be auto, always or never, got " + name);
 }
 
 // What is the same in every kind of search. Holds the arrays that `queries` borrows.
@@ -269,12 +277,17 @@ py::tuple rescore(const Int64s& candidate, const Floats& query, const Doubles& q
 // Pixels (H, W, 3) whose rows may lie apart -> (height, width, 3).
 py::array_t<std::uint8_t> resize(const py::array_t<std::uint8_t>& pixels, std::int64_t height, std::int64_t width,
                                  const std::string& instructions) {
-    if (pixels.ndim() != 3 || pixels.shape(2) != 3 || pixels.strides(2) != 1 || pixels.strides(1) != 3 ||
-        pixels.size() == 0 || height < 1 || width < 1) {
-        throw std::invalid_argument("resize: pixels must be RGB (H, W, 3) with whole rows, sizes 1 or more");
+    const bool is_rgb = pixels.ndim() == 3 && pixels.shape(2) == 3 && pixels.size() > 0;
+    if (!is_rgb || height < 1 || width < 1) {
+        throw std::invalid_argument("resize: pixels must be RGB (H, W, 3), sizes 1 or more");
+    }
+    // strides of a single row or column may be anything
+    const py::ssize_t row_bytes = pixels.shape(0) == 1 ? 3 * pixels.shape(1) : pixels.strides(0);
+    if (pixels.strides(2) != 1 || (pixels.shape(1) > 1 && pixels.strides(1) != 3) || row_bytes < 3 * pixels.shape(1)) {
+        throw std::invalid_argument("resize: rows of pixels must be whole and in their order");
     }
     py::array_t<std::uint8_t> out(std::vector<py::ssize_t>{height, width, 3});
-    const asl::resize::Picture picture{pixels.data(), pixels.shape(0), pixels.shape(1), pixels.strides(0)};
+    const asl::resize::Picture picture{pixels.data(), pixels.shape(0), pixels.shape(1), row_bytes};
     std::uint8_t* const to = out.mutable_data();
     {
         const py::gil_scoped_release released;
@@ -283,12 +296,40 @@ py::array_t<std::uint8_t> resize(const py::array_t<std::uint8_t>& pixels, std::i
     return out;
 }
 
+// (M,) number of patch a, of patch b, share of a.
+py::tuple patch_overlaps(const Doubles& matrix, const Doubles& region, std::pair<std::int64_t, std::int64_t> a_grid,
+                         std::pair<std::int64_t, std::int64_t> b_grid) {
+    namespace po = asl::patch_overlap;
+    if (matrix.ndim() != 2 || matrix.shape(0) != 3 || matrix.shape(1) != 3 || region.ndim() != 2 ||
+        region.shape(1) != 2 || std::min({a_grid.first, a_grid.second, b_grid.first, b_grid.second}) < 1) {
+        throw std::invalid_argument("patch_overlap: takes a (3, 3) matrix, a (C, 2) region and grids of 1 or more");
+    }
+    std::vector<po::Point> corners;
+    for (py::ssize_t i = 0; i < region.shape(0); ++i) corners.push_back({region.at(i, 0), region.at(i, 1)});
+    std::vector<po::Overlap> found;
+    {
+        const py::gil_scoped_release released;
+        found = po::overlaps(matrix.data(), corners, {a_grid.first, a_grid.second}, {b_grid.first, b_grid.second});
+    }
+    const auto length = static_cast<py::ssize_t>(found.size());
+    py::array_t<std::int64_t> a(length), b(length);
+    py::array_t<double> share(length);
+    for (py::ssize_t i = 0; i < length; ++i) {
+        const po::Overlap& one = found[static_cast<std::size_t>(i)];
+        a.mutable_data()[i] = one.a;
+        b.mutable_data()[i] = one.b;
+        share.mutable_data()[i] = one.share;
+    }
+    return py::make_tuple(a, b, share);
+}
+
 Refs prepare_cpu(const py::array& value, const Doubles& row_norm, const Doubles& norm,
-                 const std::optional<Codes>& codes, std::int64_t hit_bytes, int num_threads, const std::string& instructions) {
+                 const std::optional<Codes>& codes, std::int64_t hit_bytes, int num_threads, const std::string& instructions,
+                 const std::string& grouping) {
     const rs::StoredRows rows = stored(value, row_norm, norm);
     const rs::StoredCodes given = codes ? borrow(*codes, value) : rs::StoredCodes{};
     return Refs({value, row_norm, norm}, rows, [&] {
-        return rs::prepare_cpu(rows, codes ? &given : nullptr, hit_bytes, num_threads, instructions);
+        return rs::prepare_cpu(rows, codes ? &given : nullptr, hit_bytes, num_threads, instructions, grouping_named(grouping));
     });
 }
 
@@ -344,11 +385,13 @@ PYBIND11_MODULE(_C, module) {
                py::arg("query_row_norm"), py::arg("query_norm"), py::arg("refs").noconvert(), py::arg("ref_row_norm"),
                py::arg("ref_norm"), py::arg("tau"), py::arg("k"), py::arg("min_score"), py::arg("direction"),
                py::arg("num_threads"));
+    module.def("patch_overlaps", &patch_overlaps, py::arg("matrix"), py::arg("region"), py::arg("a_grid"),
+               py::arg("b_grid"));
     module.def("resize", &resize, py::arg("pixels").noconvert(), py::arg("height"), py::arg("width"),
                py::arg("instructions"));
     module.def("resize_paths", &asl::resize::paths);
     module.def("prepare_cpu", &prepare_cpu, py::arg("rows"), py::arg("row_norm"), py::arg("norm"), py::arg("codes"),
-               py::arg("hit_bytes"), py::arg("num_threads"), py::arg("instructions"));
+               py::arg("hit_bytes"), py::arg("num_threads"), py::arg("instructions"), py::arg("grouping"));
     module.def("prepare_cuda", &prepare_cuda, py::arg("rows").noconvert(), py::arg("row_norm"), py::arg("norm"));
     module.def("prepare_chunked_on_host", &prepare_chunked_on_host, py::arg("rows").noconvert(), py::arg("row_norm"),
                py::arg("norm"), py::arg("chunk_rows"), py::arg("capacity"));

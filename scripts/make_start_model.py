@@ -12,10 +12,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from asl_fast.images import Resize, find_images, load_batches
+from asl_fast.images import Framing, Resize, find_images, load_batches
 from asl_fast.models import SHIPPED, Descriptor, DescriptorConfig, save_descriptor
 
 BACKBONE = "tf_efficientnet_lite0"
@@ -45,11 +46,12 @@ def load_backbone(module: Descriptor, path: str) -> None:
 def calibrate(module: Descriptor, folder: str) -> int:
     """Set the neck's running mean and variance to those of the folder's rows; return how many there were."""
     module.eval()
-    resize = Resize(edge_px=module.config.edge_px, mode=module.config.resize_mode)
+    framing = Framing(resizes=(Resize(edge_px=module.config.edge_px, mode=module.config.resize_mode),))
     rows = []
-    for batch in load_batches(find_images(folder, ids="path"), resize, batch_size=32, num_threads=2):
+    for batch in load_batches(find_images(folder, ids="path"), framing, batch_size=32, num_threads=2):
         if len(batch.file_B):
-            rows.append(module.before_neck(torch.from_numpy(batch.pixels_BHWC).permute(0, 3, 1, 2)).double())
+            pixels_BHWC = torch.from_numpy(np.stack([frames[0] for frames in batch.frames_B]))
+            rows.append(module.before_neck(pixels_BHWC.permute(0, 3, 1, 2)).double())
     row_ND = torch.cat(rows)
     module.neck.running_mean.copy_(row_ND.mean(dim=0))
     module.neck.running_var.copy_(row_ND.var(dim=0))

@@ -179,3 +179,28 @@ def test_a_run_killed_by_the_system_goes_on_where_it_was(run, pictures, tmp_path
     status, said, _ = run("--out", "r.npy", "--batch-size", "1")
     assert status == 0 and "kept from an earlier run" in said
     assert (tmp_path / "r.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+
+
+def test_views_sizes_and_shapes_are_flags(run, pictures, tmp_path):
+    status, said, _ = run("--out", "v.npy", "--views", "quarters", "--resize", "short", "--edge", "32,48")
+    assert status == 0 and said.startswith("embed: 4 images -> v.npy (20 x 96, ")
+    embeddings = read_embeddings(tmp_path / "v.npy")
+    assert embeddings.ids[:2] == ["p0#whole", "p0#quarter-1"]
+    meta = (tmp_path / "v.meta.json").read_text()
+    assert '"edge_px": "32,48"' in meta and '"resize_mode": "short"' in meta
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--edge", "big"], "--edge must be pixels, such as 256 or 200,256,320, got 'big'"),
+        (["--edge", "0"], "edge_px must be between 1 and 8192, got 0"),
+        (["--edge", "64,64"], "sizes must be distinct"),
+        (["--views", "some"], "views must be one of whole,"),
+        (["--input", "dali", "--views", "turns"], "--input dali makes one square a picture"),
+    ],
+)
+@pytest.mark.usefixtures("pictures")
+def test_impossible_sizes_and_views_are_one_line(run, flags, said):
+    status, out, errors = run("--out", "r.npy", *flags)
+    assert (status, out) == (2, "") and len(errors) == 1 and said in errors[0]

@@ -68,7 +68,7 @@ def test_the_fused_copy_gives_the_rows_of_the_model(model, tiny_folder, pictures
     from asl_fast.images import as_pixels
 
     paths = sorted(pictures.glob("p0?.png"))
-    pixels = np.stack([as_pixels(path, model.resize) for path in paths])
+    pixels = np.stack([as_pixels(path, model.framing.resizes[0]) for path in paths])
     with torch.inference_mode():
         expected = load_descriptor(tiny_folder).module(torch.from_numpy(pixels).permute(0, 3, 1, 2))
     np.testing.assert_allclose(model.embed(paths), expected, rtol=1e-3, atol=1e-4)
@@ -275,3 +275,92 @@ def test_a_run_killed_anywhere_goes_on_to_the_same_bytes(
     )
     assert ended.returncode == 0, ended.stderr
     assert int(ended.stdout) >= least
+
+
+def test_views_are_rows_of_their_pictures(tiny_folder, pictures, tmp_path):
+    plain, viewed = load_model(tiny_folder), load_model(tiny_folder, views="turns")
+    files = find_images(pictures)
+    whole, _ = plain.embed_files(files)
+    found, failures = viewed.embed_files(files, tmp_path / "v.npy", batch_size=4)
+    assert [failure.id for failure in failures] == ["p03x", "p07x"]
+    assert list(found.ids[:5]) == ["p00#whole", "p00#turn-90", "p00#turn-180", "p00#turn-270", "p01#whole"]
+    assert len(found) == 4 * 13 and found.fingerprint == whole.fingerprint
+    assert found.path_N[3] == found.path_N[0] == str(pictures / "p00.png")
+    np.testing.assert_allclose(found.row_ND[::4], whole.row_ND, rtol=1e-3, atol=1e-4)
+    turned = np.rot90(np.asarray(Image.open(pictures / "p00.png")))
+    np.testing.assert_allclose(found.row_ND[1], plain.embed([turned])[0], rtol=1e-3, atol=1e-4)
+    np.testing.assert_array_equal(viewed.embed([pictures / "p00.png"]), found.row_ND[:4])
+
+
+def test_pictures_of_different_sizes_are_embedded_together_or_alone_alike(tiny_folder, pictures, tmp_path):
+    generator = np.random.default_rng(0)
+    for number, size in enumerate([(40, 90), (90, 40), (64, 64), (40, 90), (7, 200)] * 3):
+        coarse = Image.fromarray(generator.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+        coarse.resize(size, Image.Resampling.BICUBIC).save(tmp_path / f"s{number:02}.png")
+    model = load_model(tiny_folder, edges_px=[48], resize_mode="short")
+    files = find_images(tmp_path)
+    one, many = (model.embed_files(files, batch_size=size, num_threads=n)[0] for size, n in ((1, 1), (64, 2)))
+    np.testing.assert_allclose(norms(one.row_ND), norms(many.row_ND), rtol=1e-3)
+    cosine_N = (one.row_ND * many.row_ND).sum(axis=1) / norms(one.row_ND) / norms(many.row_ND)
+    assert cosine_N.min() > 1 - 1e-5
+
+
+def test_several_edges_are_joined_into_one_row(tiny_folder, pictures):
+    from asl_fast.models import joined_scales
+
+    files = find_images(pictures)
+    apart = [load_model(tiny_folder, edges_px=[edge]).embed_files(files)[0].row_ND for edge in (48, 80)]
+    together = load_model(tiny_folder, edges_px=[48, 80]).embed_files(files)[0].row_ND
+    np.testing.assert_allclose(together, joined_scales(np.stack(apart, axis=1)), rtol=1e-3, atol=1e-4)
+
+
+def test_rows_at_another_size_have_another_fingerprint(tiny_folder, model):
+    assert load_model(tiny_folder, edges_px=[64], resize_mode="square").fingerprint == model.fingerprint
+    others = [{"edges_px": [48]}, {"edges_px": [48, 64]}, {"resize_mode": "short"}]
+    assert len({load_model(tiny_folder, **other).fingerprint for other in others} - {model.fingerprint}) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"views": "all"}, "views must be one of whole, turns"),
+        ({"edges_px": [0]}, "edge_px must be between 1 and 8192, got 0"),
+        ({"edges_px": [64, 64]}, "sizes must be distinct"),
+        ({"resize_mode": "long"}, "mode must be one of"),
+    ],
+)
+def test_impossible_views_and_sizes_are_one_line(tiny_folder, options, said):
+    with pytest.raises(InputError, match=said) as told:
+        load_model(tiny_folder, **options)
+    assert "\n" not in str(told.value)
+
+
+def test_a_network_of_one_size_says_so():
+    class Fixed(torch.nn.Module):
+        def forward(self, pixels_BCHW: torch.Tensor) -> torch.Tensor:
+            assert pixels_BCHW.shape[2:] == (32, 32), "input must be 32 x 32"
+            return pixels_BCHW.float().mean(dim=(2, 3)) + 1
+
+    from asl_fast.images import Framing, Resize
+    from asl_fast.models import Loaded
+
+    loaded = Loaded(Fixed(), DescriptorConfig(backbone="x", edge_px=32), "f")
+    with pytest.raises(InputError, match="can't take pictures of 48 x 48 px"):
+        Embedder(loaded, framing=Framing(resizes=(Resize(edge_px=48),)))
+
+
+def test_a_picture_of_which_one_view_has_no_row_has_none(tmp_path):
+    """Black below: the lower quarters of the second picture are all zeros."""
+    from asl_fast.images import VIEW_SETS, Framing, Resize
+    from asl_fast.models import Loaded
+
+    grey = np.full((32, 32, 3), 100, np.uint8)
+    half = grey.copy()
+    half[16:] = 0
+    for name, pixels in (("grey", grey), ("half", half)):
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    framing = Framing(resizes=(Resize(edge_px=8),), views=VIEW_SETS["quarters"])
+    model = Embedder(Loaded(NotANumber(), DescriptorConfig(backbone="x", edge_px=32), "f"), framing=framing)
+    embeddings, failures = model.embed_files(find_images(tmp_path))
+    assert len(embeddings) == 5 and {identity.split("#")[0] for identity in embeddings.ids} == {"grey"}
+    assert [failure.id for failure in failures] == ["half"]

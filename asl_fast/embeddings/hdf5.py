@@ -1,8 +1,7 @@
 """HDF5 as the field has it: shards (`vectors`, `image_names`), or one file for both sides (`query`,
 `query_ids`, `reference`, `reference_ids`). Ours adds optional float32 `norms`, and checksums (Fletcher32).
 
-Damage is refused in one line, but for one kind: texts of varying length (other tools' ids) that point to
-pieces of a heap that aren't there crash HDF5 itself. Ours have fixed lengths where that wastes little space.
+Damage is refused in one line. Types are looked at before values are read: HDF5 crashes on odd ones.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import numpy as np
 
 from asl_fast.embeddings.array_header import MOST_TIMES_SMALLER
 from asl_fast.embeddings.hdf5_heaps import broken_heap
+from asl_fast.embeddings.hdf5_texts import varying_texts
 from asl_fast.embeddings.rows import (
     Stored,
     check_texts,
@@ -60,7 +60,7 @@ def read(path: Path, who: str, side: str | None) -> Stored:
         raise InputError(f"{who}: the file is damaged (the texts at byte {broken}); copy or embed it again")
     try:
         with h5py.File(path, "r") as file:
-            return _stored(file, who, side)
+            return _stored(file, path, who, side)
     except OSError as error:
         if error.errno is not None:
             raise
@@ -100,7 +100,7 @@ def _put_texts(file: Any, name: str, texts: Sequence[str]) -> None:
         file.create_dataset(name, data=np.array(encoded, dtype=kind), fletcher32=True)
 
 
-def _stored(file: Any, who: str, side: str | None) -> Stored:
+def _stored(file: Any, path: Path, who: str, side: str | None) -> Stored:
     if "vectors" in file:
         names, prefix = ("vectors", "image_names"), ""
     else:
@@ -116,21 +116,26 @@ def _stored(file: Any, who: str, side: str | None) -> Stored:
         if key not in there:
             raise InputError(f"{who} has no `{key}`, only `{there[0]}`; give the file with the {side}")
         names, prefix = (key, f"{key}_ids"), f"{key}_"
-    rows = _dataset(file, names[0], who)
-    if rows.dtype.kind != "f":
-        raise InputError(f"{who}: `{names[0]}` must be float32, got {rows.dtype}")
-    meta_text = file.attrs.get(f"{prefix}meta")
-    meta = {} if meta_text is None else meta_from_json(meta_text, f"{who}: meta")
-    paths = _texts(file, f"{prefix}paths", who)
+    paths = _texts(file, f"{prefix}paths", path, who)
+    norms = f"{prefix}norms"
     return Stored(
-        row_ND=_values(rows, who),
-        ids=_texts(file, names[1], who),
-        norm_N=np.asarray(_values(_dataset(file, f"{prefix}norms", who), who))
-        if f"{prefix}norms" in file
-        else None,
+        row_ND=_floats(file, names[0], who),
+        ids=_texts(file, names[1], path, who),
+        norm_N=np.asarray(_floats(file, norms, who)) if norms in file else None,
         path_N=None if paths is None else [line_to_path(line) for line in paths],
-        fingerprint=meta.get("fingerprint", ""),
+        fingerprint=_fingerprint(file, f"{prefix}meta", who),
     )
+
+
+def _fingerprint(file: Any, name: str, who: str) -> str:
+    """Of the model, in the words that `write` leaves beside the rows; "" where there are none."""
+    if name not in file.attrs:
+        return ""
+    kind = file.attrs.get_id(name).dtype
+    if kind.kind != "S":
+        raise InputError(f"{who}: {name} is not what embed writes, but {kind}; embed again, or remove it")
+    fingerprint: str = meta_from_json(file.attrs[name], f"{who}: meta")["fingerprint"]
+    return fingerprint
 
 
 def _dataset(file: Any, name: str, who: str) -> Any:
@@ -140,17 +145,29 @@ def _dataset(file: Any, name: str, who: str) -> Any:
     return found
 
 
+def _floats(file: Any, name: str, who: str) -> Any:
+    dataset = _dataset(file, name, who)
+    if dataset.dtype.kind != "f":
+        raise InputError(f"{who}: `{name}` must be float32, got {dataset.dtype}")
+    return _values(dataset, who)
+
+
 def _values(dataset: Any, who: str) -> Any:
-    """All values. A dataset that tells of far more than the file holds is refused unread."""
+    """All values, checked to be there and to have room for a checksum."""
+    _check_held(dataset, who)
+    if dataset.fletcher32:
+        dataset.id.chunk_iter(_check_room_for_checksum)
+    return dataset[()]
+
+
+def _check_held(dataset: Any, who: str) -> None:
+    """InputError for a dataset that tells of far more than the file holds."""
     held = min(dataset.id.get_storage_size(), dataset.file.id.get_filesize())
     if (dataset.nbytes or 0) > _SPARSE_BYTES + MOST_TIMES_SMALLER * held:
         raise InputError(
             f"{who}: `{dataset.name}` tells of {dataset.nbytes} bytes, shape {dataset.shape}, but the "
             f"file holds {held} of it; embed it again"
         )
-    if dataset.fletcher32:
-        dataset.id.chunk_iter(_check_room_for_checksum)
-    return dataset[()]
 
 
 def _check_room_for_checksum(chunk: Any) -> None:
@@ -159,12 +176,19 @@ def _check_room_for_checksum(chunk: Any) -> None:
         raise ValueError(f"the chunk at {chunk.chunk_offset} has {chunk.size} bytes")
 
 
-def _texts(file: Any, name: str, who: str) -> list[str] | None:
+def _texts(file: Any, name: str, path: Path, who: str) -> list[str] | None:
     if name not in file:
         return None
-    values = np.atleast_1d(_values(_dataset(file, name, who), who))
+    dataset = _dataset(file, name, who)
+    if dataset.ndim > 1 or not (dataset.dtype.kind in "Siuf" or h5py.check_string_dtype(dataset.dtype)):
+        raise InputError(f"{who}: `{name}` must be one text a row, got {dataset.dtype} {dataset.shape}")
+    _check_held(dataset, who)
+    if dataset.dtype.kind == "O":
+        values: list[Any] = varying_texts(path, name, who)
+    else:
+        values = np.atleast_1d(_values(dataset, who)).tolist()
     try:
-        return [value.decode() if isinstance(value, bytes) else str(value) for value in values.tolist()]
+        return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
     except UnicodeDecodeError:
         raise InputError(f"{who}: `{name}` holds text that is not UTF-8") from None
 

@@ -1,4 +1,4 @@
-"""Files -> batches of pixels in order, read ahead by threads."""
+"""Files -> batches of frames in order, read ahead by threads."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from asl_fast.images.decode import ImageError, decode
 from asl_fast.images.find import ImageFile
-from asl_fast.images.resize import Resize
+from asl_fast.images.framing import Framing, Pixels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,20 +27,21 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Pixels of the files first .. first + batch_size - 1, less those that failed.
+    """Frames of the files first .. first + batch_size - 1, less those that failed.
 
-    file_B: the files that were decoded, in order.  pixels_BHWC: uint8, one row for each of file_B; a tensor
-    where a loader made them on a device.  failures: the others. A batch may hold failures only: then B is 0.
+    file_B: the files that were decoded, in order.  frames_B: for each of them what `Framing` makes: uint8
+    (height, width, 3); tensors where a loader made them on a device.  failures: the others. A batch may hold
+    failures only: then B is 0.
     """
 
     first: int
     file_B: list[ImageFile]
-    pixels_BHWC: NDArray[np.uint8] | Tensor
+    frames_B: Sequence[Sequence[Pixels | Tensor]]
     failures: list[Failure]
 
     def __post_init__(self) -> None:
-        if len(self.file_B) != len(self.pixels_BHWC):
-            raise ValueError(f"batch: has {len(self.file_B)} files but {len(self.pixels_BHWC)} pictures")
+        if len(self.file_B) != len(self.frames_B):
+            raise ValueError(f"batch: has {len(self.file_B)} files but {len(self.frames_B)} pictures")
 
 
 class Loader(Protocol):
@@ -52,7 +50,7 @@ class Loader(Protocol):
     def __call__(
         self,
         files: Sequence[ImageFile],
-        resize: Resize,
+        framing: Framing,
         /,
         *,
         batch_size: int,
@@ -62,7 +60,7 @@ class Loader(Protocol):
 
 
 def load_batches(
-    files: Sequence[ImageFile], resize: Resize, *, batch_size: int, num_threads: int, start: int = 0
+    files: Sequence[ImageFile], framing: Framing, *, batch_size: int, num_threads: int, start: int = 0
 ) -> Iterator[Batch]:
     """Batches in the order of `files`; batch i always covers files[i * batch_size : (i + 1) * batch_size].
 
@@ -80,23 +78,23 @@ def load_batches(
             f"load_batches: start must be a multiple of batch_size {batch_size} and at most {len(files)}, "
             f"got {start}"
         )
-    return _batches(files, resize, batch_size, num_threads, start)
+    return _batches(files, framing, batch_size, num_threads, start)
 
 
 def _batches(
-    files: Sequence[ImageFile], resize: Resize, batch_size: int, num_threads: int, start: int
+    files: Sequence[ImageFile], framing: Framing, batch_size: int, num_threads: int, start: int
 ) -> Iterator[Batch]:
     pool = ThreadPoolExecutor(num_threads, thread_name_prefix="asl_fast-images")
-    pending: deque[Future[NDArray[np.uint8] | Failure]] = deque()
+    pending: deque[Future[list[Pixels] | Failure]] = deque()
     submitted = start
     try:
         for first in range(start, len(files), batch_size):
             batch_files = files[first : first + batch_size]
             ahead = min(len(files), first + len(batch_files) + batch_size)
             while submitted < ahead:
-                pending.append(pool.submit(_load, files[submitted], resize))
+                pending.append(pool.submit(_load, files[submitted], framing))
                 submitted += 1
-            yield _gathered(first, batch_files, pending, resize.edge_px)
+            yield _gathered(first, batch_files, pending)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -104,10 +102,9 @@ def _batches(
 def _gathered(
     first: int,
     batch_files: Sequence[ImageFile],
-    pending: deque[Future[NDArray[np.uint8] | Failure]],
-    edge_px: int,
+    pending: deque[Future[list[Pixels] | Failure]],
 ) -> Batch:
-    pixels_BHWC = np.empty((len(batch_files), edge_px, edge_px, 3), np.uint8)
+    frames_B: list[list[Pixels]] = []
     decoded: list[ImageFile] = []
     failures: list[Failure] = []
     for file in batch_files:
@@ -115,17 +112,17 @@ def _gathered(
         if isinstance(loaded, Failure):
             failures.append(loaded)
         else:
-            pixels_BHWC[len(decoded)] = loaded
+            frames_B.append(loaded)
             decoded.append(file)
-    return Batch(first=first, file_B=decoded, pixels_BHWC=pixels_BHWC[: len(decoded)], failures=failures)
+    return Batch(first=first, file_B=decoded, frames_B=frames_B, failures=failures)
 
 
-def _load(file: ImageFile, resize: Resize) -> NDArray[np.uint8] | Failure:
+def _load(file: ImageFile, framing: Framing) -> list[Pixels] | Failure:
     try:
         data = file.read()
     except OSError as error:
         return Failure(id=file.id, path=file.shown_path, reason=f"can't be read: {error.strerror or error}")
     try:
-        return resize(decode(data, edge_px_hint=resize.edge_px))
+        return framing(decode(data, edge_px_hint=framing.edge_px_hint))
     except ImageError as error:
         return Failure(id=file.id, path=file.shown_path, reason=str(error))

@@ -130,9 +130,14 @@ def decode(
     Raises ImageError, and nothing else, for whatever the bytes hold.
     """
     with opened(data, max_pixels) as image:
-        if isinstance(image, JpegImagePlugin.JpegImageFile):
-            return _jpeg_pixels(image, data, edge_px_hint)
-        return _pixels(image)
+        return decoded(image, data, edge_px_hint)
+
+
+def decoded(image: ImageFile.ImageFile, data: bytes, edge_px_hint: int | None) -> NDArray[np.uint8]:
+    """What `decode` gives, of an image that is `opened`."""
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        return _jpeg_pixels(image, data, edge_px_hint)
+    return _pixels(image)
 
 
 @contextlib.contextmanager

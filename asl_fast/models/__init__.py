@@ -6,6 +6,7 @@ storage.py     a folder with model.safetensors and config.json, and the fingerpr
 names.py       name or path -> network
 sscd.py        TorchScript files with SSCD's interface
 fuse.py        batch norms folded into convolutions, for inference
+scales.py      rows of one picture at several sizes -> one row
 """
 
 from asl_fast.models.config import DescriptorConfig
@@ -13,6 +14,7 @@ from asl_fast.models.descriptor import Descriptor, check_backbone
 from asl_fast.models.fuse import fuse_norms
 from asl_fast.models.names import SHIPPED, check_device, load_descriptor
 from asl_fast.models.pooling import GeM
+from asl_fast.models.scales import joined_scales
 from asl_fast.models.sscd import has_unit_rows
 from asl_fast.models.storage import Loaded, save_descriptor
 
@@ -26,6 +28,7 @@ __all__ = [
     "check_device",
     "fuse_norms",
     "has_unit_rows",
+    "joined_scales",
     "load_descriptor",
     "save_descriptor",
 ]

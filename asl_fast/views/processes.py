@@ -16,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from asl_fast.views.making import MadePhoto, PhotoOrder
-from asl_fast.views.messages import receive, send, trace_of
+from asl_fast.views.messages import plain_chain, receive, send, trace_of
 from asl_fast.views.sources import PhotoSource
 
 # Not multiprocessing: that would run the user's script again in every worker, and pickle.
@@ -49,7 +49,7 @@ class WorkerProcess:
         """As `Maker.make`. RuntimeError if the process has died."""
         rows = [row for order in orders for row in order.rows]
         shared = self._memory(sum(row.nbytes for row in rows))
-        told = [[order.photo, [chain.to_json() for chain in order.chains]] for order in orders]
+        told = [[order.photo, [plain_chain(chain) for chain in order.chains]] for order in orders]
         self._fault = None
         answer = self._asked({"edge_px": rows[0].shape[0], "orders": told}, orders)
         if "error" in answer:

@@ -14,7 +14,7 @@ from asl_fast.edits.geometric.flip import Flip
 from asl_fast.edits.geometry import scaling, shift
 from asl_fast.edits.steps import Matrix, Size
 from asl_fast.edits.trace.polygons import Polygon, cut
-from asl_fast.images import decode, read_header
+from asl_fast.images import decode, decode_as_needed
 
 _SCALES = (8, 4, 2)
 _LEAST_PX = 32  # a decoder rounds edges up to whole pixels: of a sliver there would be little else
@@ -74,9 +74,8 @@ def decode_scaled(data: bytes, needs: Sequence[Need] | None) -> ScaledPhoto:
     if needs is None:
         pixels = decode(data)
         return ScaledPhoto(pixels, (pixels.shape[1], pixels.shape[0]), np.eye(3))
-    header = read_header(data)
-    hint = -(-edge_needed(needs, header.size) // 2)  # `decode` keeps twice its hint
-    pixels = decode(data, edge_px_hint=hint)
+    # the decoder keeps twice its hint
+    header, pixels = decode_as_needed(data, lambda header: -(-edge_needed(needs, header.size) // 2))
     return ScaledPhoto(pixels, header.size, _to_scaled(pixels, header.size, header.orientation))
 
 

@@ -13,9 +13,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_fast.edits import Chain
 from asl_fast.views.making import Maker, PhotoOrder
-from asl_fast.views.messages import plain_trace, receive, send
+from asl_fast.views.messages import chain_of, plain_trace, receive, send
 
 
 def serve(shared_fd: int, num_photos: int, cache_bytes: int) -> None:
@@ -59,7 +58,7 @@ def _orders(task: dict[str, Any], shared: _Shared) -> list[PhotoOrder]:
     num_views = sum(len(chains) for _, chains in task["orders"])
     row = iter(shared.array((num_views, edge_px, edge_px, 3)))
     return [
-        PhotoOrder(photo, [Chain.from_json(text) for text in chains], [next(row) for _ in chains])
+        PhotoOrder(photo, [chain_of(plain) for plain in chains], [next(row) for _ in chains])
         for photo, chains in task["orders"]
     ]
 

@@ -47,6 +47,6 @@ def resize(
         )
     if not (1 <= height <= MAX_EDGE_PX and 1 <= width <= MAX_EDGE_PX):
         raise ValueError(f"{WHO}: height and width must be from 1 to {MAX_EDGE_PX}, got {height} and {width}")
-    if pixels_HWC.strides[1:] != (3, 1):
+    if pixels_HWC.strides[1:] != (3, 1) or pixels_HWC.strides[0] < 3 * pixels_HWC.shape[1]:
         pixels_HWC = np.ascontiguousarray(pixels_HWC)
     return _C.resize(pixels_HWC, height, width, _instructions)

@@ -246,6 +246,41 @@ def told(folder: Path, first: int, until: float) -> Iterator[tuple[int, str | No
         child.join()
 
 
+@pytest.mark.parametrize("seed", [62245])  # a type that says neither text nor list
+def test_a_file_that_once_crashed_hdf5_is_refused_in_one_line(tmp_path: Path, seed: int) -> None:
+    problems = [problem for _, problem in itertools.islice(told(tmp_path, seed, time.monotonic() + 60), 2)]
+    assert problems == [None, None]  # of the seed when it begins, and of the next one
+
+
+# Of a text's reference: 4 bytes of length, 8 of its heap's place in the file, 4 of its piece's number.
+@pytest.mark.parametrize(
+    ("length", "heap", "piece"),
+    [
+        (3, "its own", 1),
+        ((1 << 32) - 1, "its own", 1),
+        (2, "its own", 7),
+        (2, "its own", 65535),
+        (2, "none", 1),
+        (1 << 20, "beyond", 1),
+        (2, "elsewhere", 1),
+        (2, "undefined", 0),
+    ],
+)
+def test_a_text_that_points_to_nowhere_is_refused_in_one_line(
+    tmp_path: Path, length: int, heap: str, piece: int
+) -> None:
+    with h5py.File(tmp_path / "r.h5", "w") as file:
+        file["vectors"] = small().row_ND
+        file["image_names"] = [f"n{row}" for row in range(6)]
+        first = file["image_names"].id.get_offset()
+    data = bytearray((tmp_path / "r.h5").read_bytes())
+    places = {"its own": data.find(b"GCOL"), "none": 0, "beyond": 1 << 40, "elsewhere": 96}
+    place = places.get(heap, (1 << 64) - 1)
+    data[first : first + 16] = struct.pack("<IQI", length, place, piece)
+    (tmp_path / "r.h5").write_bytes(data)
+    read_one(tmp_path / "r.h5", None)
+
+
 @pytest.mark.parametrize("seconds", [5, pytest.param(120, marks=pytest.mark.slow)])
 def test_whatever_a_file_holds_it_is_read_or_refused_in_one_line(tmp_path: Path, seconds: int) -> None:
     problems, first = [], 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from asl_fast.images import ImageError, decode, read_header
+from asl_fast.images import ImageError, decode, decode_as_needed, read_header
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 50, 3), np.uint8))
 
@@ -52,3 +52,13 @@ def test_only_jpegs_that_any_decoder_takes_alike_are_plain():
 def test_a_broken_header_is_an_image_error(data):
     with pytest.raises(ImageError):
         read_header(data)
+
+
+@pytest.mark.parametrize("hint", [10, 15, 300])
+def test_decoding_with_the_header_at_hand_is_decoding(hint):
+    data = encoded("JPEG", PICTURE.resize((500, 300)))
+    header, pixels = decode_as_needed(data, lambda header: hint * header.size[0] // 500)
+    assert header == read_header(data)
+    np.testing.assert_array_equal(pixels, decode(data, edge_px_hint=hint))
+    with pytest.raises(ImageError):
+        decode_as_needed(data[:40], lambda header: hint)

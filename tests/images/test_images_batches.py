@@ -12,9 +12,19 @@ import torch
 from picture_bytes import exif_with, photo, saved
 from PIL import Image
 
-from asl_fast.images import Batch, ImageError, ImageFile, Resize, as_pixels, find_images, load_batches
+from asl_fast.images import (
+    Batch,
+    Framing,
+    ImageError,
+    ImageFile,
+    Resize,
+    as_pixels,
+    find_images,
+    load_batches,
+)  # fmt: skip
 
 RESIZE = Resize(edge_px=8)
+FRAMING = Framing(resizes=(RESIZE,))
 
 
 def numbered(folder: Path, count: int, broken: Sequence[int] = ()) -> list[ImageFile]:
@@ -38,27 +48,27 @@ def test_batches_keep_order_and_borders_whatever_fails(
     files = numbered(tmp_path, 30, broken)
     seen: list[int] = []
     for number, batch in enumerate(
-        load_batches(files, RESIZE, batch_size=batch_size, num_threads=num_threads)
+        load_batches(files, FRAMING, batch_size=batch_size, num_threads=num_threads)
     ):
         assert batch.first == number * batch_size
         covered = files[batch.first : batch.first + batch_size]
         assert sorted([f.id for f in batch.file_B] + [f.id for f in batch.failures]) == [
             f.id for f in covered
         ]
-        assert batch.pixels_BHWC.shape == (len(batch.file_B), 8, 8, 3)
-        assert batch.pixels_BHWC[:, 0, 0, 0].tolist() == [int(file.id) for file in batch.file_B]
+        assert all(len(frames) == 1 and frames[0].shape == (8, 8, 3) for frames in batch.frames_B)
+        assert [frames[0][0, 0, 0] for frames in batch.frames_B] == [int(file.id) for file in batch.file_B]
         seen += [int(failure.id) for failure in batch.failures]
     assert tuple(seen) == broken
 
 
 def test_started_in_the_middle_the_same_batches_come(tmp_path: Path) -> None:
     files = numbered(tmp_path, 10, (5,))
-    whole = list(load_batches(files, RESIZE, batch_size=4, num_threads=2))
-    rest = list(load_batches(files, RESIZE, batch_size=4, num_threads=2, start=4))
+    whole = list(load_batches(files, FRAMING, batch_size=4, num_threads=2))
+    rest = list(load_batches(files, FRAMING, batch_size=4, num_threads=2, start=4))
     assert [batch.first for batch in rest] == [4, 8]
     for ours, theirs in zip(rest, whole[1:], strict=True):
-        assert ours.file_B == theirs.file_B and np.array_equal(ours.pixels_BHWC, theirs.pixels_BHWC)
-    assert list(load_batches(files, RESIZE, batch_size=4, num_threads=2, start=10)) == []
+        assert ours.file_B == theirs.file_B and np.array_equal(ours.frames_B, theirs.frames_B)
+    assert list(load_batches(files, FRAMING, batch_size=4, num_threads=2, start=10)) == []
 
 
 def test_number_of_threads_does_not_change_a_pixel(tmp_path: Path) -> None:
@@ -67,15 +77,15 @@ def test_number_of_threads_does_not_change_a_pixel(tmp_path: Path) -> None:
         (tmp_path / f"{number}.jpg").write_bytes(saved(Image.fromarray(pixels), "JPEG", exif=exif_with(6)))
     files = find_images(tmp_path)
     one, four = (
-        next(load_batches(files, Resize(edge_px=32), batch_size=12, num_threads=threads))
+        next(load_batches(files, Framing(resizes=(Resize(edge_px=32),)), batch_size=12, num_threads=threads))
         for threads in (1, 4)
     )
-    assert len(one.file_B) == 12 and np.array_equal(one.pixels_BHWC, four.pixels_BHWC)
+    assert len(one.file_B) == 12 and np.array_equal(one.frames_B, four.frames_B)
 
 
 def test_failure_rows_hold_printable_text(tmp_path: Path) -> None:
     (tmp_path / "a\nb\udcff.jpg").write_bytes(b"")
-    batch = next(load_batches(find_images(tmp_path), RESIZE, batch_size=1, num_threads=1))
+    batch = next(load_batches(find_images(tmp_path), FRAMING, batch_size=1, num_threads=1))
     (failure,) = batch.failures
     assert failure.id == r"a\x0ab\xff" and failure.reason == "empty file (0 bytes)"
     assert failure.path.endswith(r"/a\x0ab\xff.jpg") and failure.path.encode()
@@ -94,7 +104,7 @@ class Watched(list[ImageFile]):
 
 def test_no_more_than_one_batch_is_read_ahead(tmp_path: Path) -> None:
     files = Watched(numbered(tmp_path, 40))
-    batches = load_batches(files, RESIZE, batch_size=4, num_threads=2)
+    batches = load_batches(files, FRAMING, batch_size=4, num_threads=2)
     for number in range(3):
         next(batches)
         assert files.last == 4 * (number + 2) - 1
@@ -102,7 +112,7 @@ def test_no_more_than_one_batch_is_read_ahead(tmp_path: Path) -> None:
 
 
 def test_closing_early_stops_the_threads(tmp_path: Path) -> None:
-    batches = load_batches(numbered(tmp_path, 40), RESIZE, batch_size=4, num_threads=3)
+    batches = load_batches(numbered(tmp_path, 40), FRAMING, batch_size=4, num_threads=3)
     next(batches)
     assert our_threads()
     batches.close()  # type: ignore[attr-defined]
@@ -110,12 +120,14 @@ def test_closing_early_stops_the_threads(tmp_path: Path) -> None:
 
 
 class Faulty(Resize):
-    def __call__(self, image: Image.Image) -> np.ndarray:
-        raise KeyError("a fault of ours", image.size)
+    def __call__(self, pixels_HWC: np.ndarray) -> np.ndarray:
+        raise KeyError("a fault of ours", pixels_HWC.shape)
 
 
 def test_fault_of_ours_is_not_taken_for_a_bad_file(tmp_path: Path) -> None:
-    batches = load_batches(numbered(tmp_path, 4), Faulty(edge_px=8), batch_size=2, num_threads=2)
+    batches = load_batches(
+        numbered(tmp_path, 4), Framing(resizes=(Faulty(edge_px=8),)), batch_size=2, num_threads=2
+    )
     with pytest.raises(KeyError, match="a fault of ours"):
         next(batches)
     assert not our_threads()
@@ -129,13 +141,13 @@ def test_impossible_arguments_are_refused_at_once(
 ) -> None:
     with pytest.raises(ValueError, match="load_batches"):
         load_batches(
-            numbered(tmp_path, 4), RESIZE, batch_size=batch_size, num_threads=num_threads, start=start
+            numbered(tmp_path, 4), FRAMING, batch_size=batch_size, num_threads=num_threads, start=start
         )
 
 
 def test_batch_checks_its_own_lengths() -> None:
     with pytest.raises(ValueError, match="has 0 files but 1 pictures"):
-        Batch(first=0, file_B=[], pixels_BHWC=np.zeros((1, 8, 8, 3), np.uint8), failures=[])
+        Batch(first=0, file_B=[], frames_B=[[np.zeros((8, 8, 3), np.uint8)]], failures=[])
 
 
 @pytest.mark.parametrize("mode", ["square", "short-center"])

@@ -14,7 +14,7 @@ import pytest
 from picture_bytes import photo, saved
 
 from asl_fast.errors import InputError
-from asl_fast.images import Resize, decode, find_images, load_batches, printable
+from asl_fast.images import Framing, Resize, decode, find_images, load_batches, printable
 
 JPEG = saved(photo(), "JPEG")
 
@@ -70,7 +70,11 @@ def test_link_loops_end_and_no_folder_counts_twice(tmp_path: Path) -> None:
 def test_link_to_nothing_becomes_a_failure_not_a_gap(tmp_path: Path) -> None:
     put(tmp_path, "a.jpg")
     (tmp_path / "b.jpg").symlink_to(tmp_path / "gone")
-    batch = next(load_batches(find_images(tmp_path), Resize(edge_px=8), batch_size=4, num_threads=1))
+    batch = next(
+        load_batches(
+            find_images(tmp_path), Framing(resizes=(Resize(edge_px=8),)), batch_size=4, num_threads=1
+        )
+    )
     assert [failure.id for failure in batch.failures] == ["b"]
     assert "No such file" in batch.failures[0].reason
 

@@ -87,8 +87,10 @@ def test_a_slice_is_read_where_it_lies() -> None:
     part = whole[11:71, 7:83]
     assert not part.flags.c_contiguous
     assert np.array_equal(resize(part, 30, 31), resize(part.copy(), 30, 31))
-    turned = whole.transpose(1, 0, 2)
-    assert np.array_equal(resize(turned, 30, 31), resize(turned.copy(), 30, 31))
+    for turned in (whole.transpose(1, 0, 2), whole[::-1], whole[:, ::-1], whole[5:6, ::-1], whole[::-1, 5:6]):
+        assert np.array_equal(resize(turned, 30, 31), resize(turned.copy(), 30, 31))
+    for number in range(4):
+        assert np.array_equal(resize(np.rot90(whole[:1, :1], number), 2, 2), np.full((2, 2, 3), whole[0, 0]))
 
 
 @pytest.mark.parametrize("size", [(1, 100_000), (100_000, 1), (20_001, 3), (3, 20_001)])

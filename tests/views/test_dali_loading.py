@@ -11,12 +11,21 @@ from PIL import Image
 from asl_fast import embed
 from asl_fast.embedder import load_model
 from asl_fast.embeddings import read_embeddings
-from asl_fast.images import Resize, find_images, load_batches
+from asl_fast.images import VIEW_SETS, Framing, Resize, find_images, load_batches
 
 pytest.importorskip("nvidia.dali", reason="DALI is not installed: pip install 'asl-fast[dali]'")
 from asl_fast.views.dali import DaliLoader
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "references"
+
+
+def framing(edge_px, mode="square"):
+    return Framing(resizes=(Resize(edge_px=edge_px, mode=mode),))
+
+
+def apart(one, other):
+    """Mean difference of the pixels of two batches."""
+    return abs(np.array(one.frames_B).astype(int) - np.array(other.frames_B)).mean()
 
 
 @pytest.fixture(scope="module")
@@ -41,22 +50,22 @@ def mixed(tmp_path):
 @pytest.mark.parametrize("mode", ["square", "short-center"])
 def test_batches_are_those_of_the_cpu(files, mode):
     how = {"batch_size": 8, "num_threads": 2}
-    resize = Resize(edge_px=64, mode=mode)
-    ours, theirs = list(DaliLoader("cpu")(files, resize, **how)), list(load_batches(files, resize, **how))
+    small, large = framing(64, mode), framing(160, mode)
+    ours, theirs = list(DaliLoader("cpu")(files, small, **how)), list(load_batches(files, small, **how))
     assert [batch.first for batch in ours] == [0, 8, 16]
     for one, other in zip(ours, theirs, strict=True):
         assert one.file_B == other.file_B and one.failures == other.failures == []
-        apart = abs(one.pixels_BHWC.astype(int) - other.pixels_BHWC)
-        assert apart.mean() < 1.5  # the CPU decodes at half the size: twice the edge is enough
-    large = Resize(edge_px=160, mode=mode)
+        assert apart(one, other) < 1.5  # the CPU decodes at half the size: twice the edge is enough
     ours, theirs = next(DaliLoader("cpu")(files, large, **how)), next(load_batches(files, large, **how))
-    assert abs(ours.pixels_BHWC.astype(int) - theirs.pixels_BHWC).mean() < 0.3
+    assert apart(ours, theirs) < 0.3
 
 
 def test_failures_are_those_of_the_cpu(mixed):
     how = {"batch_size": 4, "num_threads": 2}
-    resize = Resize(edge_px=48)
-    ours, theirs = list(DaliLoader("cpu")(mixed, resize, **how)), list(load_batches(mixed, resize, **how))
+    ours, theirs = (
+        list(DaliLoader("cpu")(mixed, framing(48), **how)),
+        list(load_batches(mixed, framing(48), **how)),
+    )
     for one, other in zip(ours, theirs, strict=True):
         assert one.file_B == other.file_B and one.failures == other.failures
     assert [failure.id for batch in ours for failure in batch.failures] == ["2", "3", "7"]
@@ -65,20 +74,20 @@ def test_failures_are_those_of_the_cpu(mixed):
 def test_a_batch_of_failures_alone_is_empty(tmp_path):
     for number in range(3):
         (tmp_path / f"{number}.jpg").write_bytes(b"no photo")
-    (batch,) = DaliLoader("cpu")(find_images(tmp_path), Resize(edge_px=8), batch_size=4, num_threads=1)
-    assert batch.pixels_BHWC.shape == (0, 8, 8, 3) and len(batch.failures) == 3
+    (batch,) = DaliLoader("cpu")(find_images(tmp_path), framing(8), batch_size=4, num_threads=1)
+    assert batch.frames_B == [] and len(batch.failures) == 3
 
 
 def test_a_start_gives_the_batches_that_are_left(files):
-    loader, resize = DaliLoader("cpu"), Resize(edge_px=16)
-    rest = list(loader(files, resize, batch_size=8, num_threads=1, start=16))
+    loader = DaliLoader("cpu")
+    rest = list(loader(files, framing(16), batch_size=8, num_threads=1, start=16))
     assert [batch.first for batch in rest] == [16] and rest[0].file_B == files[16:]
-    assert list(loader(files, resize, batch_size=8, num_threads=1, start=20)) == []
+    assert list(loader(files, framing(16), batch_size=8, num_threads=1, start=20)) == []
 
 
 def test_closing_stops_the_threads(files):
     before = threading.active_count()
-    batches = DaliLoader("cpu")(files, Resize(edge_px=16), batch_size=2, num_threads=2)
+    batches = DaliLoader("cpu")(files, framing(16), batch_size=2, num_threads=2)
     next(batches)
     batches.close()
     assert threading.active_count() <= before
@@ -86,7 +95,19 @@ def test_closing_stops_the_threads(files):
 
 def test_a_mode_of_many_sizes_is_refused(files):
     with pytest.raises(ValueError, match='must be "square" or "short-center"'):
-        DaliLoader("cpu")(files, Resize(edge_px=16, mode="short"), batch_size=2, num_threads=1)
+        DaliLoader("cpu")(files, framing(16, "short"), batch_size=2, num_threads=1)
+
+
+@pytest.mark.parametrize(
+    "many",
+    [
+        Framing(resizes=(Resize(edge_px=16), Resize(edge_px=24))),
+        Framing(resizes=(Resize(edge_px=16),), views=VIEW_SETS["turns"]),
+    ],
+)
+def test_several_frames_a_picture_are_refused(files, many):
+    with pytest.raises(ValueError, match="must be whole and of one size"):
+        DaliLoader("cpu")(files, many, batch_size=2, num_threads=1)
 
 
 def test_rows_of_the_shipped_model_are_nearly_those_of_the_cpu(files):

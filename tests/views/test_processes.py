@@ -1,6 +1,7 @@
 """Views by worker processes: the same as by one, and nothing left behind."""
 
 import gc
+import json
 import os
 import signal
 import subprocess
@@ -16,9 +17,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from test_views import FIT, orders_of, same
 
-from asl_fast.edits import RECIPES, Chain
+from asl_fast.edits import KINDS, RECIPES, Chain, Fit
 from asl_fast.views import CpuExecutor, MemoryPhotos, ViewOrder, stream
-from asl_fast.views.messages import plain_trace, trace_of
+from asl_fast.views.messages import chain_of, plain_chain, plain_trace, trace_of
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +63,28 @@ def test_only_broken_photos_are_one_clear_error():
         executor.make([ViewOrder(2, Chain((FIT,)))])
 
 
+def test_chains_survive_the_wire():
+    rng = np.random.default_rng(0)
+    every = Chain(tuple(kind.sample(rng, 0.7) for _ in range(5) for kind in KINDS.values()))
+    every.steps((90, 70))  # what an edit may keep for itself is no parameter
+    assert chain_of(json.loads(json.dumps(plain_chain(every)))) == every
+
+
+def test_an_edit_that_is_no_kind_needs_this_process(photos):
+    class Own(Fit):
+        """Workers can't import it."""
+
+    orders = [ViewOrder(0, Chain((Own(edge_px=8),)))]
+    with CpuExecutor(photos, num_workers=1) as executor:
+        with pytest.raises(ValueError, match="Own is no kind of edit that a worker process knows"):
+            executor.make(orders)
+        assert len(executor.make([ViewOrder(0, Chain((FIT,)))]).trace_B) == 1
+
+
 def test_traces_survive_the_wire_to_the_bit(photos):
     with CpuExecutor(photos, num_workers=0) as executor:
         for made in executor.make(orders_of(6, 40, seed=3)).trace_B:
-            back = trace_of(plain_trace(made))
+            back = trace_of(json.loads(json.dumps(plain_trace(made))))
             assert_array_equal(back.mask(), made.mask())
             assert (back.content, back.shown) == (made.content, made.shown)
 

@@ -9,12 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_fast.edits.geometry import moved
+from asl_fast.edits.geometry import inverse, moved, scaling
 from asl_fast.edits.steps import Matrix, Size
-from asl_fast.edits.trace.polygons import area, areas, common, corners_of, cut_many, sides
+from asl_fast.edits.trace.polygons import area, common, corners_of, sides
 from asl_fast.edits.trace.trace import Trace
-
-_EMPTY = 1e-9  # of a patch: less is rounding
+from asl_fast.kernels.patch_overlap import patch_overlap
 
 
 class PatchPairs(NamedTuple):
@@ -91,33 +90,15 @@ class Alignment:
         if len(self.region) == 0:
             none = np.empty(0, np.int64)
             return PatchPairs(none, none, np.empty(0), np.empty(0))
-        columns, rows = patches
-        b_P, piece_PV2 = self._pieces_of_b(patches)
-        in_patches_PV2 = moved(self.back, piece_PV2) * (np.array(patches) / np.array(self.a.view_size))
-        column_Q, source_Q, slab_QV2 = _into_slabs(in_patches_PV2, 0, columns)
-        row_M, slab_M, cell_MV2 = _into_slabs(slab_QV2, 1, rows)
-        a_M, b_M = row_M * columns + column_Q[slab_M], b_P[source_Q[slab_M]]
-        share_M = areas(cell_MV2)
-        order_M = np.lexsort((b_M, a_M))
-        order_M = order_M[share_M[order_M] > _EMPTY]
-        a_M, b_M, share_M = a_M[order_M], b_M[order_M], share_M[order_M]
+        in_patches_a, in_patches_b = (
+            scaling(patches[0] / view.view_size[0], patches[1] / view.view_size[1])
+            for view in (self.a, self.b)
+        )
+        region_C2 = moved(in_patches_b @ self.b.matrix, self.region)
+        matrix = in_patches_a @ self.back @ inverse(in_patches_b)
+        a_M, b_M, share_M = patch_overlap(matrix, region_C2, patches, patches)
         visible_M = share_M * _seen(self.a, patches)[a_M] * _seen(self.b, patches)[b_M]
         return PatchPairs(a_M, b_M, share_M, visible_M)
-
-    def _pieces_of_b(self, patches: Size) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """b's patches cut to the common part: number and corners in b's pixels of those that are left."""
-        columns, rows = patches
-        x_C, y_R = (
-            edge * np.arange(num + 1) / num for edge, num in zip(self.b.view_size, patches, strict=True)
-        )
-        left_P, top_P = np.tile(x_C[:-1], rows), np.repeat(y_R[:-1], columns)
-        right_P, bottom_P = np.tile(x_C[1:], rows), np.repeat(y_R[1:], columns)
-        piece_PV2 = np.stack([left_P, top_P, right_P, top_P, right_P, bottom_P, left_P, bottom_P], 1)
-        piece_PV2 = piece_PV2.reshape(-1, 4, 2)
-        for line in sides(corners_of(moved(self.b.matrix, self.region))):
-            piece_PV2 = cut_many(piece_PV2, np.broadcast_to(np.array(line), (len(piece_PV2), 3)))
-        left_over_P = np.flatnonzero(areas(piece_PV2) > 0)
-        return left_over_P, piece_PV2[left_over_P]
 
 
 def _inside(point_N3: NDArray[np.float64], region: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -128,25 +109,6 @@ def _inside(point_N3: NDArray[np.float64], region: NDArray[np.float64]) -> NDArr
     with np.errstate(divide="ignore", invalid="ignore"):
         point_N2 = point_N3[:, :2] / point_N3[:, 2:]
         return np.asarray((point_N2 @ line_S3[:, :2].T + line_S3[:, 2] >= 0).all(1))
-
-
-def _into_slabs(
-    polygon_NV2: NDArray[np.float64], axis: int, num_slabs: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Convex polygons cut into slabs k <= coordinate <= k + 1: (slab, polygon it is a piece of, corners)."""
-    value_NV = polygon_NV2[:, :, axis]
-    first_N = np.clip(np.floor(value_NV.min(1)), 0, num_slabs - 1).astype(np.int64)
-    last_N = np.clip(np.ceil(value_NV.max(1)), first_N + 1, num_slabs).astype(np.int64)
-    count_N = last_N - first_N
-    source_M = np.repeat(np.arange(len(polygon_NV2)), count_N)
-    slab_M = first_N[source_M] + np.arange(len(source_M)) - np.repeat(np.cumsum(count_N) - count_N, count_N)
-    line_M3 = np.zeros((len(source_M), 3))
-    line_M3[:, axis] = 1
-    line_M3[:, 2] = -slab_M
-    piece_MV2 = cut_many(polygon_NV2[source_M], line_M3)
-    line_M3[:, axis] = -1
-    line_M3[:, 2] = slab_M + 1
-    return slab_M, source_M, cut_many(piece_MV2, line_M3)
 
 
 def _seen(trace: Trace, patches: Size) -> NDArray[np.float64]:

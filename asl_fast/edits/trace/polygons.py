@@ -1,4 +1,4 @@
-"""Convex polygons cut by half planes: one in plain Python, many at once in NumPy."""
+"""Convex polygons cut by half planes, in plain numbers: faster than arrays for a few corners."""
 
 from __future__ import annotations
 
@@ -72,35 +72,3 @@ def limits(polygon: Polygon) -> Limits:
     """Of a polygon that has corners."""
     xs, ys = zip(*polygon, strict=True)
     return min(xs), min(ys), max(xs), max(ys)
-
-
-def cut_many(polygon_NV2: NDArray[np.float64], line_N3: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Each convex polygon cut by its own line; (N, V + 1, 2) at most.
-
-    Polygons have fewer corners than V where corners stand twice. Nothing left = all corners in one place.
-    """
-    depth_NV = (polygon_NV2 * line_N3[:, None, :2]).sum(2) + line_N3[:, 2:]
-    inside_NV = depth_NV >= 0
-    if inside_NV.all():
-        return polygon_NV2
-    next_NV2 = np.roll(polygon_NV2, -1, axis=1)
-    next_depth_NV = np.roll(depth_NV, -1, axis=1)
-    crosses_NV = inside_NV != np.roll(inside_NV, -1, axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share_NV = np.where(crosses_NV, depth_NV / (depth_NV - next_depth_NV), 0.0)
-    crossing_NV2 = polygon_NV2 + share_NV[:, :, None] * (next_NV2 - polygon_NV2)
-    # corner, crossing, corner, crossing ...; those that are kept move to the front in order
-    num, corners = depth_NV.shape
-    both_N2V2 = np.stack([polygon_NV2, crossing_NV2], 2).reshape(num, 2 * corners, 2)
-    keep_N2V = np.stack([inside_NV, crosses_NV], 2).reshape(num, 2 * corners)
-    order_N2V = np.argsort(~keep_N2V, axis=1, kind="stable")[:, : corners + 1]
-    kept_NV2 = np.take_along_axis(both_N2V2, order_N2V[:, :, None], axis=1)
-    is_kept_NV = np.take_along_axis(keep_N2V, order_N2V, axis=1)
-    return np.where(is_kept_NV[:, :, None], kept_NV2, kept_NV2[:, :1])
-
-
-def areas(polygon_NV2: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shoelace formula of each."""
-    from_first_NV2 = polygon_NV2 - polygon_NV2[:, :1]
-    x_NV, y_NV = from_first_NV2[:, :, 0], from_first_NV2[:, :, 1]
-    return np.asarray(abs((x_NV[:, :-1] * y_NV[:, 1:] - x_NV[:, 1:] * y_NV[:, :-1]).sum(1)) / 2)

@@ -13,7 +13,7 @@ from nvidia.dali.types import DALIInterpType
 from torch import Tensor
 
 from asl_fast.edits.steps import Size
-from asl_fast.images import Batch, ImageFile, Resize
+from asl_fast.images import WHOLE, Batch, Framing, ImageFile, Resize
 from asl_fast.views.dali.lowering import Cut
 from asl_fast.views.dali.photos import DevicePhotos, Wanted
 from asl_fast.views.dali.station import Station, each
@@ -31,8 +31,17 @@ class DaliLoader:
         self.device = device
 
     def __call__(
-        self, files: Sequence[ImageFile], resize: Resize, *, batch_size: int, num_threads: int, start: int = 0
+        self,
+        files: Sequence[ImageFile],
+        framing: Framing,
+        *,
+        batch_size: int,
+        num_threads: int,
+        start: int = 0,
     ) -> Iterator[Batch]:
+        if framing.num_frames != 1 or framing.views != (WHOLE,):
+            raise ValueError("DALI: pictures must be whole and of one size; use the CPU for others")
+        resize = framing.resizes[0]
         if resize.mode not in ("square", "short-center"):
             raise ValueError(
                 f'DALI: resize mode must be "square" or "short-center", got {resize.mode!r}; use the CPU'
@@ -88,7 +97,7 @@ def _batch(
     return Batch(
         first=numbers.start,
         file_B=[files[one.photo] for one in whole],
-        pixels_BHWC=pixels,
+        frames_B=[[frame] for frame in pixels],
         failures=list(photos.not_told()),
     )
 
