@@ -5,12 +5,13 @@
 # make bench-search [PHOTOS="dir1 dir2"] [QUICK=1]   exact search beside every peer, and each goal: 20 minutes (3)
 # make dali    installs DALI (0.7 GB) and runs the tests that need it; `make test` then runs them too
 # make bench-loss   the training loss beside its peers, and each goal: 5 minutes on the CPU
+# make bench-views [PHOTOS="dir1 dir2"] [QUICK=1]    decoding, edits and whole chains beside their peers: 7 minutes
 # Each sets up what it needs in .venv first. PYTHON=... picks the interpreter (3.11 to 3.13).
 
 SOURCES := $(shell find csrc -type f) CMakeLists.txt pyproject.toml constraints.txt scripts/setup.sh
 RUN := .venv/bin/python -m
 
-.PHONY: demo test slow dali lint sanitize triton bench bench-search bench-loss clean
+.PHONY: demo test slow dali lint sanitize triton bench bench-search bench-loss bench-views clean
 .DELETE_ON_ERROR:
 
 .venv/%.stamp: $(SOURCES)
@@ -66,6 +67,11 @@ bench-search: .venv/bench.stamp
 bench-loss: .venv/bench.stamp
 	$(RUN) benchmarks.loss
 	$(RUN) benchmarks.table
+
+bench-views: .venv/bench.stamp
+	mkdir -p benchmarks/results/cpu
+	$(RUN) benchmarks.views $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(QUICK),--quick)
+	$(if $(QUICK),,$(RUN) benchmarks.table)
 
 clean:
 	rm -rf .venv build demo

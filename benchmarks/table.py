@@ -15,11 +15,13 @@ from typing import Any
 from asl_fast.files import replacing
 from benchmarks.loss import tables as loss_tables
 from benchmarks.search import tables as search_tables
+from benchmarks.views import tables as views_tables
 
 RESULTS = Path(__file__).parent / "results"
 HEAD = """# Measured
 
-Written by `make bench`, `bench-search` and `bench-loss` (benchmarks/table.py) from `benchmarks/results/`.
+Written by `make bench`, `bench-search`, `bench-loss` and `bench-views` (benchmarks/table.py) from
+`benchmarks/results/`.
 Every row of a table was measured in one run, on the same rows and threads; its docstring says what
 bounds it and what is counted.
 """
@@ -72,6 +74,9 @@ def main() -> None:
     losses = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*/loss.json"))]
     if losses:
         sections.append(loss_tables.section(losses))
+    views = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*/views.json"))]
+    if views:
+        sections.append(views_tables.section(views))
     with replacing(Path(__file__).parent / "README.md") as temporary:
         temporary.write_text(HEAD + "".join(sections))
 

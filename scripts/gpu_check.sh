@@ -37,6 +37,8 @@ step tests 200 "$python" -P -m pytest -q -c /dev/null --rootdir . -p no:cachepro
     tests/kernels/test_cosface_ratio.py tests/kernels/test_cosface_ratio_class_softmax.py \
     tests/views/test_dali.py tests/views/test_dali_loading.py
 step times 140 "$python" -P benchmarks/gpu_check.py --out "$out"
+# Views: what isn't installed (DALI, torchvision) is told in the results.
+step views 140 env PYTHONPATH="$site:$PWD" "$python" -P -m benchmarks.views --device cuda --out "$out"
 
 # The folder of the benchmarks comes second: asl_fast is the installed one. Says so where DALI is missing.
 step views 110 env PYTHONPATH="$site:$PWD" "$python" -P -m benchmarks.gpu_views --out "$out"

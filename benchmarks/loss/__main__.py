@@ -8,10 +8,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import re
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -20,6 +18,7 @@ from asl_fast.files import replacing
 from benchmarks.loss.cases import cases
 from benchmarks.loss.goals import goals
 from benchmarks.loss.run import Row, run
+from benchmarks.machine import cpu_brand, versions
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("torch", "pytorch-metric-learning", "cut-cross-entropy", "liger-kernel")
@@ -41,7 +40,7 @@ def main() -> None:
     for device in given.device:
         head = {
             "machine": _machine(device, given.threads),
-            "versions": f"Python {platform.python_version()}, " + ", ".join(map(_versioned, PACKAGES)),
+            "versions": versions(PACKAGES),
             "date": time.strftime("%Y-%m-%d"),
         }
         folder = "cpu" if device == "cpu" else re.sub(r"\W+", "-", torch.cuda.get_device_name().lower())
@@ -54,25 +53,13 @@ def main() -> None:
         every += run(cases(device, given.threads), given.data, save, lambda text: print(text, flush=True))
     print()
     for goal in goals(every):
-        text, figure, wanted, verdict = goal.cells()
-        print(f"{text:<66} {figure:>10}  {wanted:>10}  {verdict}")
+        print(goal.line())
 
 
 def _machine(device: str, num_threads: int) -> str:
     if device == "cuda":
         return str(torch.cuda.get_device_name())
-    with open("/proc/cpuinfo") as lines:
-        brand = next(
-            (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "CPU"
-        )
-    return f"{brand}, {num_threads} threads"
-
-
-def _versioned(package: str) -> str:
-    try:
-        return f"{package} {version(package)}"
-    except PackageNotFoundError:
-        return f"no {package}"
+    return f"{cpu_brand()}, {num_threads} threads"
 
 
 if __name__ == "__main__":

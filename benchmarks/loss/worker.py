@@ -18,7 +18,7 @@ from benchmarks.loss import oracle
 from benchmarks.loss.cases import Case
 from benchmarks.loss.data import Batch, batch
 from benchmarks.loss.engines import ENGINES, Loss
-from benchmarks.process import EngineProcess
+from benchmarks.process import EngineProcess, status_bytes
 
 PATIENCE_SECONDS = 900
 
@@ -90,9 +90,9 @@ def _extra_bytes(loss: Loss, given: Batch) -> int:
         return torch.cuda.max_memory_allocated() - before - gradients
     ctypes.CDLL(None).malloc_trim(0)  # else freed memory that the process still holds would hide a part
     Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts anew
-    before = _status("VmRSS")
+    before = status_bytes("VmRSS")
     _run(loss, given)
-    return _status("VmHWM") - before - gradients
+    return status_bytes("VmHWM") - before - gradients
 
 
 def _errors(name: str, case: Case, folder: Path) -> dict[str, float]:
@@ -103,9 +103,3 @@ def _errors(name: str, case: Case, folder: Path) -> dict[str, float]:
     return oracle.errors(
         case, ENGINES[name].formula, folder, [value, given.feature_ND.grad, given.weight_CD.grad]
     )
-
-
-def _status(field: str) -> int:
-    with open("/proc/self/status") as status:
-        line = next(line for line in status if line.startswith(f"{field}:"))
-    return int(line.split()[1]) * 1024

@@ -8,14 +8,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from asl_fast import _C
 from asl_fast.files import replacing
+from benchmarks.machine import cpu_brand, versions
 from benchmarks.search.cases import Case, star
 from benchmarks.search.data import Data
 from benchmarks.search.descriptors import RealRows
@@ -59,31 +58,19 @@ def main() -> None:
     rows = run(cases, Data(given.data, cases, photos), save, lambda text: print(text, flush=True))
     print()
     for goal in goals(Results(rows)):
-        text, figure, wanted, verdict = goal.cells()
-        print(f"{text:<66} {figure:>10}  {wanted:>12}  {verdict}")
+        print(goal.line())
 
 
 def machine() -> dict[str, Any]:
     """What the figures depend on."""
-    with open("/proc/cpuinfo") as lines:
-        brand = next(
-            (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown CPU"
-        )
     return {
-        "cpu": brand,
+        "cpu": cpu_brand(),
         "cores": os.cpu_count(),
         "instructions": _C.build_info()["cpu_paths"],
         "compiler": _C.build_info()["compiler"],
-        "versions": f"Python {platform.python_version()}, " + ", ".join(map(_versioned, PACKAGES)),
+        "versions": versions(PACKAGES),
         "date": time.strftime("%Y-%m-%d"),
     }
-
-
-def _versioned(package: str) -> str:
-    try:
-        return f"{package} {version(package)}"
-    except PackageNotFoundError:
-        return f"no {package}"
 
 
 if __name__ == "__main__":

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import os
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.process import EngineProcess
+from benchmarks.process import EngineProcess, serve, status_bytes
 from benchmarks.search.data import Work
 from benchmarks.search.engines import environment, make
 
@@ -41,43 +42,23 @@ class Worker(EngineProcess):
 
 
 def _serve(connection: Connection, family: str, work: Work) -> None:
-    """Prepare, then answer until nobody asks; what fails is told and the next question awaited."""
     os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[: work.num_threads]))
-    found: dict[str, NDArray[np.int64]] = {}
 
-    def answer(what: str, way: str) -> Any:
-        if what == "told":
-            return {**engine.told, "peak_bytes": _peak_bytes()}
-        if what == "answer":
-            return found[way]
-        engine.ready(way)
-        start = time.perf_counter()
-        found[way] = engine.run(way)
-        return time.perf_counter() - start
-
-    try:
+    def get_ready() -> tuple[float, Callable[[tuple[str, str]], Any]]:
         start = time.perf_counter()
         engine = make(family, work)
-        connection.send((True, time.perf_counter() - start))
-    except Exception as error:
-        connection.send((False, _line(error)))
-        return
-    with contextlib.suppress(EOFError):
-        while True:
-            asked = connection.recv()
-            try:
-                reply = (True, answer(*asked))
-            except Exception as error:
-                reply = (False, _line(error))
-            connection.send(reply)
+        return time.perf_counter() - start, functools.partial(_answer, engine, {})
+
+    serve(connection, get_ready)
 
 
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
-
-
-def _peak_bytes() -> int:
-    """VmHWM of this process."""
-    with open("/proc/self/status") as status:
-        line = next(line for line in status if line.startswith("VmHWM:"))
-    return int(line.split()[1]) * 1024
+def _answer(engine: Any, found: dict[str, NDArray[np.int64]], message: tuple[str, str]) -> Any:
+    what, way = message
+    if what == "told":
+        return {**engine.told, "peak_bytes": status_bytes("VmHWM")}
+    if what == "answer":
+        return found[way]
+    engine.ready(way)
+    start = time.perf_counter()
+    found[way] = engine.run(way)
+    return time.perf_counter() - start
