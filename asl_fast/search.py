@@ -45,6 +45,7 @@ DEFAULT_K = 10
 EXACT, FAISS = "exact", "faiss:"
 Refs = Embeddings | Snapshot
 SIDES = ("refs", "queries")
+GROUPING_PAYS = 20_000  # queries of one search that save what grouping the references costs
 
 
 def parser() -> argparse.ArgumentParser:
@@ -109,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     refs, queries, num_failed = _read_sides(args)
     num_best = max(args.show, args.report_pairs if args.report else 0)
     short: list[int] = []
-    index = _index(args, refs, short)
+    index = _index(args, refs, len(queries), short)
     found = _search(args, index, queries)
     written = matching.write_pairs(args.out, found, queries, refs, args.tau, num_best=num_best)
     if args.report:
@@ -259,10 +260,10 @@ def _wants_all_above(args: argparse.Namespace) -> bool:
     return args.min_score is not None and args.k is None and args.best_pairs is None
 
 
-def _index(args: argparse.Namespace, refs: Refs, short: list[int]) -> Searchable:
+def _index(args: argparse.Namespace, refs: Refs, num_queries: int, short: list[int]) -> Searchable:
     """What to search in. How many queries come up short of an approximate answer is added to `short`."""
     if args.engine == EXACT:
-        return _exact_index(args, refs)
+        return _exact_index(args, refs, num_queries)
     file = _engine_file(args)
     return FaissIndex(
         refs if isinstance(refs, Embeddings) else refs.embeddings(),
@@ -274,16 +275,22 @@ def _index(args: argparse.Namespace, refs: Refs, short: list[int]) -> Searchable
     )
 
 
-def _exact_index(args: argparse.Namespace, refs: Refs) -> Searchable:
-    if isinstance(refs, Embeddings):
-        return Index(refs, device=args.device, num_threads=args.threads, memory_budget=_memory_budget(args))
-    return refs
+def _exact_index(args: argparse.Namespace, refs: Refs, num_queries: int) -> Searchable:
+    if not isinstance(refs, Embeddings):
+        return refs
+    return Index(
+        refs,
+        device=args.device,
+        num_threads=args.threads,
+        memory_budget=_memory_budget(args),
+        grouping="auto" if num_queries >= GROUPING_PAYS else "never",
+    )
 
 
 def _recall(args: argparse.Namespace, index: Searchable, refs: Refs, queries: Embeddings) -> Recall:
     return measured_recall(
         index,
-        _exact_index(args, refs),
+        _exact_index(args, refs, args.recall_sample),
         queries,
         k=None if _wants_all_above(args) else args.k or DEFAULT_K,
         tau=args.tau,
