@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from asl_fast.edits import Chain, Pixels, Trace
@@ -46,21 +46,31 @@ class Maker:
     def make(self, orders: Sequence[PhotoOrder]) -> list[MadePhoto]:
         """Draw every chain of every photo, or of the next photo that isn't broken, into its row."""
         needs = [needs_of(order.chains) for order in orders]
-        coming = {
-            order.photo: None
-            for order, need in zip(orders, needs, strict=True)
-            if order.photo not in self._broken and self._cache.get(order.photo, need) is None
-        }
+        wanted = [(order.photo, need) for order, need in zip(orders, needs, strict=True)]
+        wanted += [(other, _pool_needs(order)) for order in orders for other in self._others(order)]
+        coming = dict.fromkeys(
+            number
+            for number, need in wanted
+            if number not in self._broken and self._cache.get(number, need) is None
+        )
         self._at_hand = dict(zip(coming, self._read(list(coming)), strict=True)) if coming else {}
         try:
             return [self._made(order, need) for order, need in zip(orders, needs, strict=True)]
         finally:
             self._at_hand.clear()
 
+    def _others(self, order: PhotoOrder) -> Iterator[int]:
+        """The photos that edits will take from the pool: they name them in `other` or `others`."""
+        for chain in order.chains:
+            for edit in chain.edits:
+                for share in (*getattr(edit, "others", ()), getattr(edit, "other", None)):
+                    if share is not None:
+                        yield min(self._num_photos - 1, int(share * self._num_photos))
+
     def _made(self, order: PhotoOrder, needs: list[Need] | None) -> MadePhoto:
         known = len(self._broken)
         used, photo = self._whole(order.photo, needs)
-        pool = _Pool(self, _POOL_EDGES * max((row.shape[0] for row in order.rows), default=1))
+        pool = _Pool(self, _pool_needs(order))
         traces = []
         for row, chain in zip(order.rows, order.chains, strict=True):
             view = chain.view(photo.pixels, pool)
@@ -100,15 +110,19 @@ class Maker:
 class _Pool:
     """The photos of a maker, for edits that put two together."""
 
-    def __init__(self, maker: Maker, edge_px: int) -> None:
+    def __init__(self, maker: Maker, needs: list[Need]) -> None:
         self._maker = maker
-        self._needs = [Need(1.0, 1.0, edge_px)]
+        self._needs = needs
 
     def __len__(self) -> int:
         return self._maker._num_photos
 
     def __getitem__(self, number: int) -> Pixels:
         return self._maker._whole(number, self._needs)[1].pixels
+
+
+def _pool_needs(order: PhotoOrder) -> list[Need]:
+    return [Need(1.0, 1.0, _POOL_EDGES * max((row.shape[0] for row in order.rows), default=1))]
 
 
 def _reason(error: ImageError | OSError) -> str:

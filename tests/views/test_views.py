@@ -1,5 +1,6 @@
 """Orders in, pixels and traces out."""
 
+import dataclasses
 import tarfile
 import threading
 
@@ -8,8 +9,11 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from asl_fast.edits import RECIPES, Chain, Crop, Fit
+from asl_fast.edits.compositing.collage import Collage
+from asl_fast.edits.compositing.underlay import Underlay
 from asl_fast.images import decode, find_images
 from asl_fast.views import CpuExecutor, FilePhotos, MemoryPhotos, ViewOrder, shard_of, stream
+from asl_fast.views.making import Maker, PhotoOrder
 
 FIT = Fit(edge_px=64)
 LEFT_HALF = Crop(left=0.0, top=0.0, width=0.5, height=1.0)
@@ -66,6 +70,35 @@ def test_a_broken_photo_is_replaced_by_the_next_and_told_once(encoded):
     assert [failure.id for failure in made.failures] == ["2", "3", "6"]
     assert "not an image" in made.failures[0].reason and "empty" in made.failures[1].reason
     assert executor.make([ViewOrder(2, chain)]).failures == ()
+
+
+def test_a_broken_photo_is_replaced_where_an_edit_takes_it_too(encoded):
+    underlay = dataclasses.replace(Underlay.sample(np.random.default_rng(0), 1.0), other=0.5)
+    orders = [ViewOrder(0, Chain((underlay, FIT)))]
+    made = here(MemoryPhotos([encoded[0], b"no photo"])).make(orders)
+    assert made.photo_B.tolist() == [0] and [failure.id for failure in made.failures] == ["1"]
+    expected = here(MemoryPhotos([encoded[0], encoded[0]])).make(orders)
+    assert_array_equal(made.pixels_BHWC, expected.pixels_BHWC)
+
+
+def test_the_photos_of_a_message_are_read_at_once(encoded):
+    asked = []
+
+    def read(numbers):
+        asked.append(sorted(numbers))
+        return [encoded[number] for number in numbers]
+
+    rng = np.random.default_rng(0)
+    chains = [
+        Chain((dataclasses.replace(Underlay.sample(rng, 1.0), other=0.9), FIT)),
+        Chain((Collage(columns=2, rows=2, cell=0, others=(0.5, 0.7, 0.5), gap=0.0, fill=(0, 0, 0)), FIT)),
+    ]
+    rows = np.empty((2, 2, 64, 64, 3), np.uint8)
+    maker = Maker(read, len(encoded), 1 << 30)
+    maker.make([PhotoOrder(photo, chains, rows[photo]) for photo in (0, 1)])
+    assert asked == [[0, 1, 3, 4, 5]]
+    maker.make([PhotoOrder(0, chains, rows[0])])
+    assert len(asked) == 1
 
 
 def test_a_missing_file_is_a_failure(tmp_path, encoded):
