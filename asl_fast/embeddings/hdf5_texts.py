@@ -15,10 +15,19 @@ import numpy as np
 from asl_fast.errors import InputError
 
 _READ = """
+import os
+import resource
 import sys
 import h5py
 import numpy as np
 
+if sys.platform == "linux":  # HDF5 makes room for as much as a text says it has
+    with open("/proc/self/statm") as file:
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    most = used + (64 << 20) + 16 * os.path.getsize(sys.argv[1])
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    soft = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 with h5py.File(sys.argv[1], "r") as file:
     texts = np.atleast_1d(file[sys.argv[2]][()]).tolist()
 out = sys.stdout.buffer

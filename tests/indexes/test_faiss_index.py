@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -290,6 +292,69 @@ def test_a_file_that_faiss_cannot_read_is_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(raised.value)
 
 
+DAMAGE = """
+import random, resource, sys
+from pathlib import Path
+import numpy as np
+from asl_fast.errors import InputError
+from asl_fast.indexes import FaissIndex
+from asl_fast.indexes.faiss_index import ShortAnswer
+import warnings
+
+warnings.simplefilter("error")
+warnings.simplefilter("ignore", ShortAnswer)
+path, row_ND = Path(sys.argv[1]), np.load(sys.argv[2])
+good, chance = path.read_bytes(), random.Random(1)
+FaissIndex(row_ND, path=path, num_threads=1).search(row_ND[:3], 5)
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 30), used + (1 << 30)))  # the file has 40 KB
+outcomes = {"answered": 0, "refused": 0}
+for case in range(120):
+    data = bytearray(good)
+    at = chance.randrange(chance.choice([160, len(data)]))
+    if case % 3 == 0:
+        del data[at:]
+    elif case % 3 == 1:
+        data[at] ^= 1 << chance.randrange(8)
+    else:
+        number = chance.choice([0, 7, 1 << 31, 1 << 40, 1 << 62, (1 << 64) - 1])
+        data[at : at + 8] = number.to_bytes(8, "little")
+    path.write_bytes(data)
+    print("case", case, flush=True)
+    try:
+        FaissIndex(row_ND, path=path, num_threads=1).search(row_ND[:3], 5)
+        outcomes["answered"] += 1
+    except InputError as error:
+        assert len(str(error).splitlines()) == 1, error
+        outcomes["refused"] += 1
+assert min(outcomes.values()) > 10, outcomes
+print("end")
+"""
+
+
+@pytest.mark.parametrize("factory", ["Flat", "IVF8,Flat", "HNSW8", "IVF8,PQ4x4"])
+def test_a_damaged_foreign_file_is_answered_or_refused_but_never_a_crash(
+    tmp_path: Path, factory: str
+) -> None:
+    unit_ND = REFS[:400] / np.linalg.norm(REFS[:400], axis=1, keepdims=True)
+    path = foreign(tmp_path / "f.faiss", factory, unit_ND, faiss.METRIC_INNER_PRODUCT)
+    np.save(tmp_path / "rows.npy", unit_ND)
+    command = [sys.executable, "-c", DAMAGE, str(path), str(tmp_path / "rows.npy")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.endswith("end\n"), f"{done.stdout[-20:]} {done.returncode}\n{done.stderr}"
+
+
+def test_an_index_that_was_never_trained_is_one_line(tmp_path: Path) -> None:
+    unit_ND = REFS[:400] / np.linalg.norm(REFS[:400], axis=1, keepdims=True)
+    index = faiss.read_index(str(foreign(tmp_path / "f.faiss", "PCA8,Flat", unit_ND, faiss.METRIC_L2)))
+    index.is_trained = False
+    faiss.write_index(index, str(tmp_path / "f.faiss"))
+    with pytest.raises(
+        InputError, match=r"IndexPreTransform can't be searched .* damaged or was never trained"
+    ):
+        FaissIndex(unit_ND, path=tmp_path / "f.faiss").search(unit_ND[:2], 3)
+
+
 @pytest.mark.parametrize(
     ("made", "message"),
     [
@@ -312,8 +377,6 @@ def test_queries_of_another_width_are_refused() -> None:
 
 
 def test_without_faiss_the_way_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(InputError, match=r"pip install 'asl-fast\[faiss\]', or 'faiss-gpu>=1.15'"):
         FaissIndex(REFS, "Flat")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from asl_fast.errors import InputError
 from asl_fast.indexes.faiss_index.kinds import holds_floats, search_parameters
-from asl_fast.indexes.faiss_index.library import library, threads
+from asl_fast.indexes.faiss_index.library import library, threads, words
 from asl_fast.indexes.faiss_index.order import Bucket, NormOrder, buckets
 from asl_fast.kernels.ratio_search import Progress, Question
 from asl_fast.kernels.ratio_search.rows import as_float32
@@ -167,9 +167,15 @@ class Join:
         params = search_parameters(self._index, selector, fetched, fetched / self._first)
         unit_BD = self._unit_QD[bucket.query_B]
         place_BF: NDArray[np.int64]
-        score_BF, place_BF = self._index.search(
-            unit_BD, fetched, **({"params": params} if takes_selectors else {})
-        )
+        try:
+            score_BF, place_BF = self._index.search(
+                unit_BD, fetched, **({"params": params} if takes_selectors else {})
+            )
+        except (RuntimeError, MemoryError) as error:
+            raise InputError(
+                f"faiss: {type(self._index).__name__} can't be searched ({words(error)}); if it comes from a "
+                "file, that is damaged or was never trained"
+            ) from None
         if place_BF.max(initial=-1) >= len(self._order):
             raise InputError(
                 f"faiss: the index names a row {place_BF.max()}, but the references have {len(self._order)}; "
