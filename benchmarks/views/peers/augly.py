@@ -1,7 +1,7 @@
 """AugLy's functions on PIL pictures.
 
-Importing it needs libmagic (Debian: libmagic1), which tells it the type of files, of an emoji's for one. Where
-that library is missing, the file's name tells it.
+Importing it needs libmagic (Debian: libmagic1), which tells it the type of files, such as its emoji. Where
+that library is missing, the name of the file tells it.
 """
 
 from __future__ import annotations
