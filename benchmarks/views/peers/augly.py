@@ -1,7 +1,7 @@
 """AugLy's functions on PIL pictures.
 
-Importing it needs libmagic (Debian: libmagic1), with which it looks at the type of files; pictures in memory
-never get there, so where the library is missing an empty module stands in for it.
+Importing it needs libmagic (Debian: libmagic1), which tells it the type of files, such as its emoji. Where
+that library is missing, the name of the file tells it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import io
+import mimetypes
 import sys
 import types
 from collections.abc import Sequence
@@ -20,7 +21,9 @@ from PIL import Image, ImageFilter
 try:
     import magic  # noqa: F401
 except ImportError:
-    sys.modules["magic"] = types.ModuleType("magic")
+    _magic = types.ModuleType("magic")
+    _magic.from_file = lambda name, mime: mimetypes.guess_type(name)[0]  # type: ignore[attr-defined]
+    sys.modules["magic"] = _magic
 
 import augly.image as augly
 from augly.image.utils import rotated_rect_with_max_area
@@ -42,7 +45,7 @@ from asl_fast.edits.photometric.noise import Noise
 from asl_fast.edits.photometric.pixelise import Pixelise
 from asl_fast.edits.photometric.sharpen import Sharpen
 from asl_fast.edits.photometric.shuffle import Shuffle
-from asl_fast.edits.steps import MedianFilter, Onto, Over, Size, size_after
+from asl_fast.edits.steps import MedianFilter, Onto, Over, Size
 from benchmarks.views.peers.peer import Doing, Peer, box_of, new_size, other_of, same
 
 Picture = Image.Image
@@ -169,11 +172,11 @@ class Augly(Peer):
     def counterpart(self, chain: Chain, size: Size) -> Chain:
         edits: list[Edit] = []
         for edit in self.known(chain).edits:
-            canvas = new_size(edit, size)
             edits.append(edit)
+            before, size = size, new_size(edit, size)
             if isinstance(edit, Rotate):
-                edits.append(_upright_part(size, canvas, edit.degrees))
-            size = size_after([step for last in edits[-1:] for step in last.steps(canvas)], canvas)
+                edits.append(_upright_part(before, size, edit.degrees))
+                size = new_size(edits[-1], size)
         return Chain(tuple(edits))
 
     def decode(self, data: bytes) -> Picture:
