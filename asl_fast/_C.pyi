@@ -67,6 +67,7 @@ def prepare_cpu(
     hit_bytes: int,
     num_threads: int,
     instructions: str,
+    grouping: str,
 ) -> Refs: ...
 def prepare_cuda(
     rows: NDArray[np.float32], row_norm: NDArray[np.float64], norm: NDArray[np.float64]

@@ -157,6 +157,7 @@ class Matches:
 
     verdict_M: "copy" where |query| / |reference| <= tau (the query may be an edited copy of the
     reference), "original" where the query holds more than the reference.
+    query_view_M, reference_view_M: the views that matched, where views were folded; None elsewhere.
     """
 
     query_id_M: Sequence[str]
@@ -166,9 +167,11 @@ class Matches:
     reference_norm_M: NDArray[np.float64]
     ratio_M: NDArray[np.float64]
     verdict_M: Sequence[str]
+    query_view_M: Sequence[str] | None = None
+    reference_view_M: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
-        lengths = {name: len(getattr(self, name)) for name in self.__dataclass_fields__}
+        lengths = {name: len(column) for name, column in vars(self).items() if column is not None}
         if len(set(lengths.values())) != 1:
             raise ValueError(f"matches: columns must have one length, got {lengths}")
 

@@ -10,11 +10,16 @@ What is kept of all pairs that pass --direction:
   --min-score 0.8       every pair from this cosine on, however many; with -k or --best-pairs only such pairs
   --best-pairs 500000   the best 500,000 of all queries together, as in DISC21; with -k at most k a query
 
+With --fold max, rows of views (`id#view`, see asl-fast embed --views) count by picture: a match is a pair of
+pictures, its score that of their best pair of views, its ratio that of the whole pictures. -k 10 then finds
+10 pictures, exactly; matches.csv gets two more columns, query_view and reference_view.
+
 examples:
   asl-fast search --refs refs.npy --queries queries/ --out matches.csv --report report.html
   asl-fast search --refs refs.npy --queries queries.npy -k 1 --direction copy
   asl-fast search --refs refs.index --queries queries.npy --min-score 0.8
   asl-fast search --refs refs.npy --queries queries.npy --best-pairs 500000 --tau 0.95
+  asl-fast search --refs refs/ --refs-views d2lv-refs --queries q/ --queries-views d2lv-queries --fold max
   asl-fast search --refs refs.npy --queries queries.npy --engine faiss:IVF4096,Flat --engine-param nprobe=32
 """
 
@@ -28,23 +33,28 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from asl_fast import matching, reports
 from asl_fast.embeddings import holds_embeddings, read_embeddings
 from asl_fast.errors import DONE, PARTIAL, InputError, run_command
 from asl_fast.files import check_writable
+from asl_fast.folded_search import search_folded
 from asl_fast.indexes import FaissIndex, Index, Searchable
 from asl_fast.indexes.faiss_index import library as faiss_library
 from asl_fast.indexes.faiss_index import short_words
 from asl_fast.indexes.folder import Snapshot, holds_index
 from asl_fast.indexes.recall import Recall, measured_recall
-from asl_fast.records import Embeddings, Pairs
+from asl_fast.matching import PictureRows
+from asl_fast.records import WHOLE_VIEW, Described, Embeddings, Pairs
 
 DEFAULT_K = 10
 EXACT, FAISS = "exact", "faiss:"
 Refs = Embeddings | Snapshot
 SIDES = ("refs", "queries")
+GROUPING_PAYS = 20_000  # queries of one search that save what grouping the references costs
 
 
 def parser() -> argparse.ArgumentParser:
@@ -73,11 +83,20 @@ def parser() -> argparse.ArgumentParser:
         help="which verdicts to look for; `both` takes the best of either kind (default: %(default)s)",
     )  # fmt: skip
     what.add_argument(
+        "--fold", choices=("max",), help="rows of views to pictures, by their best pair of views"
+    )
+    what.add_argument(
         "--norms", nargs=2, metavar=("REF_NORMS", "QUERY_NORMS"),
         help="norms of another network for ratio and verdict: two .npy of norms, or files of embeddings",
     )  # fmt: skip
     how = parser.add_argument_group("how")
     how.add_argument("--model", default="default", help="descriptor for pictures (default: %(default)s)")
+    for side in SIDES:
+        how.add_argument(
+            f"--{side}-views",
+            metavar="SET",
+            help=f"views of each picture of --{side}: see asl-fast embed --help",
+        )
     how.add_argument("--ids", choices=("stem", "path"), default="stem", help="what names a picture")
     how.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     how.add_argument("--threads", type=int, help="CPU threads (default: every core)")
@@ -109,14 +128,22 @@ def run(args: argparse.Namespace) -> int:
     refs, queries, num_failed = _read_sides(args)
     num_best = max(args.show, args.report_pairs if args.report else 0)
     short: list[int] = []
-    index = _index(args, refs, short)
-    found = _search(args, index, queries)
-    written = matching.write_pairs(args.out, found, queries, refs, args.tau, num_best=num_best)
+    pictures = _pictures(refs, queries) if args.fold else None
+    if pictures is not None:
+        refs, queries = (side.rows for side in pictures)
+    index = _index(args, refs, len(queries), short)
+    found = _search(args, index, queries, pictures)
+    shown_refs, shown_queries = pictures or (refs, queries)
+    written = matching.write_pairs(args.out, found, shown_queries, shown_refs, args.tau, num_best=num_best)
     if args.report:
-        _write_report(args, written, refs, queries)
+        _write_report(args, written, shown_refs, shown_queries)
     if args.show:
         print(reports.table(written.best, args.show, written.num_matches))
-    summary = _summary(args, written, refs, queries, num_failed, sum(short), time.perf_counter() - started)
+    num_found_Q, num_refs = written.num_found_Q, len(refs)
+    if pictures is not None:
+        num_found_Q, num_refs = pictures[1].by_picture(num_found_Q), pictures[0].num_pictures
+    seconds = time.perf_counter() - started
+    summary = _summary(args, written, num_found_Q, num_refs, num_failed, sum(short), seconds)
     if args.engine != EXACT and args.recall_sample:
         summary += f"; {_recall(args, index, refs, queries)}"
     print(summary)
@@ -141,6 +168,16 @@ def _check(args: argparse.Namespace) -> None:
     for flag, path in (("--out", args.out), ("--report", args.report)):
         if path:
             check_writable(path, flag)
+
+
+def _pictures(refs: Refs, queries: Embeddings) -> tuple[PictureRows, PictureRows]:
+    try:
+        return (
+            matching.by_picture(refs if isinstance(refs, Embeddings) else refs.embeddings()),
+            matching.by_picture(queries),
+        )
+    except ValueError as error:
+        raise InputError(f"--fold: {error}") from None
 
 
 def _check_engine(args: argparse.Namespace) -> None:
@@ -190,6 +227,12 @@ def _read_sides(args: argparse.Namespace) -> tuple[Refs, Embeddings, int]:
         raise InputError(
             f"--norms goes with embeddings on both sides, but --{pictures[0]} is pictures; embed them first"
         )
+    for side in SIDES:
+        if getattr(args, f"{side}_views") and side not in pictures:
+            raise InputError(
+                f"--{side}-views goes with pictures, but --{side} {getattr(args, side)} is embedded already; "
+                "give the views to asl-fast embed"
+            )
     num_failed = 0
     for side in sides:  # what is at hand first: a wrong file should not wait for an hour of embedding
         if side not in pictures:
@@ -207,7 +250,7 @@ def _read_sides(args: argparse.Namespace) -> tuple[Refs, Embeddings, int]:
     if refs.fingerprint and queries.fingerprint and refs.fingerprint != queries.fingerprint:
         raise InputError(
             f"--queries {args.queries} was embedded by model {queries.fingerprint[:12]} but --refs "
-            f"{args.refs} by {refs.fingerprint[:12]}; embed both with the same --model"
+            f"{args.refs} by {refs.fingerprint[:12]}; embed both with the same --model, --edge and --resize"
         )
     return refs, queries, num_failed
 
@@ -245,7 +288,7 @@ def _embed(args: argparse.Namespace, side: str) -> tuple[Embeddings, int]:
 
     done = embed_source(
         getattr(args, side),
-        load_model(args.model, device=args.device),
+        load_model(args.model, device=args.device, views=getattr(args, f"{side}_views") or WHOLE_VIEW),
         ids=args.ids,
         num_threads=args.threads,
         failures_path=args.failures or Path(args.out).parent / "failures.csv",
@@ -259,10 +302,10 @@ def _wants_all_above(args: argparse.Namespace) -> bool:
     return args.min_score is not None and args.k is None and args.best_pairs is None
 
 
-def _index(args: argparse.Namespace, refs: Refs, short: list[int]) -> Searchable:
+def _index(args: argparse.Namespace, refs: Refs, num_queries: int, short: list[int]) -> Searchable:
     """What to search in. How many queries come up short of an approximate answer is added to `short`."""
     if args.engine == EXACT:
-        return _exact_index(args, refs)
+        return _exact_index(args, refs, num_queries)
     file = _engine_file(args)
     return FaissIndex(
         refs if isinstance(refs, Embeddings) else refs.embeddings(),
@@ -274,16 +317,22 @@ def _index(args: argparse.Namespace, refs: Refs, short: list[int]) -> Searchable
     )
 
 
-def _exact_index(args: argparse.Namespace, refs: Refs) -> Searchable:
-    if isinstance(refs, Embeddings):
-        return Index(refs, device=args.device, num_threads=args.threads, memory_budget=_memory_budget(args))
-    return refs
+def _exact_index(args: argparse.Namespace, refs: Refs, num_queries: int) -> Searchable:
+    if not isinstance(refs, Embeddings):
+        return refs
+    return Index(
+        refs,
+        device=args.device,
+        num_threads=args.threads,
+        memory_budget=_memory_budget(args),
+        grouping="auto" if num_queries >= GROUPING_PAYS else "never",
+    )
 
 
 def _recall(args: argparse.Namespace, index: Searchable, refs: Refs, queries: Embeddings) -> Recall:
     return measured_recall(
         index,
-        _exact_index(args, refs),
+        _exact_index(args, refs, args.recall_sample),
         queries,
         k=None if _wants_all_above(args) else args.k or DEFAULT_K,
         tau=args.tau,
@@ -293,14 +342,25 @@ def _recall(args: argparse.Namespace, index: Searchable, refs: Refs, queries: Em
     )
 
 
-def _search(args: argparse.Namespace, index: Searchable, queries: Embeddings) -> Iterator[Pairs]:
+def _search(
+    args: argparse.Namespace,
+    index: Searchable,
+    queries: Embeddings,
+    pictures: tuple[PictureRows, PictureRows] | None,
+) -> Iterator[Pairs]:
     with tqdm(unit=" pairs", unit_scale=True, desc="search", file=sys.stderr, delay=1) as bar:
 
         def show(pairs_done: int, pairs_in_all: int) -> None:
             bar.total = pairs_in_all
             bar.update(pairs_done - bar.n)
 
-        if _wants_all_above(args):
+        if pictures is not None:
+            k = args.k if _wants_all_above(args) or args.best_pairs is not None else args.k or DEFAULT_K
+            yield from search_folded(
+                index, *pictures, k=k, num_pairs=args.best_pairs, min_score=args.min_score, tau=args.tau,
+                direction=args.direction, progress=show, folder=Path(args.out).parent,
+            )  # fmt: skip
+        elif _wants_all_above(args):
             yield from index.pairs_above(
                 queries, args.min_score, args.tau,
                 direction=args.direction, progress=show, folder=Path(args.out).parent,
@@ -318,7 +378,7 @@ def _search(args: argparse.Namespace, index: Searchable, queries: Embeddings) ->
 
 
 def _write_report(
-    args: argparse.Namespace, written: matching.Written, refs: Refs, queries: Embeddings
+    args: argparse.Namespace, written: matching.Written, refs: Described, queries: Described
 ) -> None:
     from asl_fast.pictures import finder
 
@@ -337,15 +397,15 @@ def _write_report(
 def _summary(
     args: argparse.Namespace,
     written: matching.Written,
-    refs: Refs,
-    queries: Embeddings,
+    num_found_Q: NDArray[np.int64],
+    num_refs: int,
     num_failed: int,
     num_short: int,
     seconds: float,
 ) -> str:
     """The closing line. A search that found less than was asked for is said, never hidden."""
     parts = [
-        f"search: {len(queries)} queries x {len(refs)} references -> {written.num_matches} matches "
+        f"search: {len(num_found_Q)} queries x {num_refs} references -> {written.num_matches} matches "
         f"({written.num_copies} copy, {written.num_matches - written.num_copies} original) "
         f"in {seconds:.1f} s, written to {args.out}"
     ]
@@ -353,14 +413,14 @@ def _summary(
         if written.num_matches < args.best_pairs:
             parts.append(f"fewer than {args.best_pairs}" + ("" if num_short else ": no other pair passes"))
     elif args.min_score is None:
-        asked = min(args.k or DEFAULT_K, len(refs))
-        if (short := int((written.num_found_Q < asked).sum())) > 0:
+        asked = min(args.k or DEFAULT_K, num_refs)
+        if (short := int((num_found_Q < asked).sum())) > 0:
             why = "" if num_short else ": no other reference passes --direction and --tau"
             parts.append(f"{short} queries have fewer than {asked}{why}")
-    elif (none := int((written.num_found_Q == 0).sum())) > 0:
+    elif (none := int((num_found_Q == 0).sum())) > 0:
         parts.append(f"{none} queries have no match")
     if num_short:
-        parts.append(short_words(min(num_short, len(queries))))
+        parts.append(short_words(min(num_short, len(num_found_Q))))
     if num_failed:
         parts.append(f"{num_failed} pictures failed, see failures.csv")
     return "; ".join(parts)

@@ -59,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     what = parser.add_argument_group("what")
     what.add_argument("--recipe", choices=sorted(RECIPES), default="small", help="default: %(default)s")
     what.add_argument("--steps", type=int, help="instead of the recipe's number of steps")
+    what.add_argument("--save-every", type=int, help="steps between checkpoints, instead of the recipe's")
     what.add_argument("--model", help="start from this model (default: the recipe's)")
     what.add_argument("--limit", type=int, help="use this many of the photos, drawn by the seed")
     what.add_argument("--seed", type=int, default=0, help="of split, order, crops and edits (default: 0)")
@@ -120,9 +121,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _settings(args: argparse.Namespace) -> TrainSettings:
     """The recipe with what the flags change; whatever can be refused is refused before any work."""
-    counts = (("--steps", 1), ("--limit", 1), ("--threads", 1), ("--workers", 0))
+    counts = (("--steps", 1), ("--save-every", 1), ("--limit", 1), ("--threads", 1), ("--workers", 0))
     for flag, least in counts:
-        value = getattr(args, flag[2:])
+        value = getattr(args, flag[2:].replace("-", "_"))
         if value is not None and value < least:
             raise InputError(f"{flag} must be at least {least}, got {value}")
     if args.seed < 0:
@@ -133,6 +134,8 @@ def _settings(args: argparse.Namespace) -> TrainSettings:
     settings = RECIPES[args.recipe]
     if args.steps is not None:
         settings = dataclasses.replace(settings, num_steps=args.steps)
+    if args.save_every is not None:
+        settings = dataclasses.replace(settings, save_every=args.save_every)
     if args.model is not None:
         settings = dataclasses.replace(settings, start=args.model)
     pairs = settings.pairs

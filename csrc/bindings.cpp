@@ -123,6 +123,13 @@ rs::Direction direction_named(const std::string& name) {
     throw std::invalid_argument("ratio_search: direction must be copy, original or both, got " + name);
 }
 
+rs::Grouping grouping_named(const std::string& name) {
+    if (name == "never") return rs::Grouping::never;
+    if (name == "auto") return rs::Grouping::if_it_pays;
+    if (name == "always") return rs::Grouping::always;
+    throw std::invalid_argument("ratio_search: grouping must be auto, always or never, got " + name);
+}
+
 // What is the same in every kind of search. Holds the arrays that `queries` borrows.
 struct Asked {
     Floats value;
@@ -317,11 +324,12 @@ py::tuple patch_overlaps(const Doubles& matrix, const Doubles& region, std::pair
 }
 
 Refs prepare_cpu(const py::array& value, const Doubles& row_norm, const Doubles& norm,
-                 const std::optional<Codes>& codes, std::int64_t hit_bytes, int num_threads, const std::string& instructions) {
+                 const std::optional<Codes>& codes, std::int64_t hit_bytes, int num_threads, const std::string& instructions,
+                 const std::string& grouping) {
     const rs::StoredRows rows = stored(value, row_norm, norm);
     const rs::StoredCodes given = codes ? borrow(*codes, value) : rs::StoredCodes{};
     return Refs({value, row_norm, norm}, rows, [&] {
-        return rs::prepare_cpu(rows, codes ? &given : nullptr, hit_bytes, num_threads, instructions);
+        return rs::prepare_cpu(rows, codes ? &given : nullptr, hit_bytes, num_threads, instructions, grouping_named(grouping));
     });
 }
 
@@ -383,7 +391,7 @@ PYBIND11_MODULE(_C, module) {
                py::arg("instructions"));
     module.def("resize_paths", &asl::resize::paths);
     module.def("prepare_cpu", &prepare_cpu, py::arg("rows"), py::arg("row_norm"), py::arg("norm"), py::arg("codes"),
-               py::arg("hit_bytes"), py::arg("num_threads"), py::arg("instructions"));
+               py::arg("hit_bytes"), py::arg("num_threads"), py::arg("instructions"), py::arg("grouping"));
     module.def("prepare_cuda", &prepare_cuda, py::arg("rows").noconvert(), py::arg("row_norm"), py::arg("norm"));
     module.def("prepare_chunked_on_host", &prepare_chunked_on_host, py::arg("rows").noconvert(), py::arg("row_norm"),
                py::arg("norm"), py::arg("chunk_rows"), py::arg("capacity"));

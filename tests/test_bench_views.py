@@ -61,6 +61,7 @@ def test_goals_tell_what_was_missed_and_what_was_not_measured():
         {"part": "chains", "case": "chains", "peer": "kornia", "times": 9.0},
         {"part": "chains", "case": "chains", "peer": "albumentations", "times": 0.9},
         {"part": "resize", "cores": 2, "peer": "torchvision", "problem": "is not installed"},
+        {"part": "gpu", "case": "views", "engine": "ours_dali_gpu", "cores": 16, "per_s": 9_000.0},
         {"part": "tracing", "draw_s": 1e-3, "trace_s": 4e-5, "content_s": 2e-4},
         {"part": "memory", "views": 1, "bytes": 100},
         {"part": "memory", "views": 2, "bytes": 101},
@@ -70,6 +71,7 @@ def test_goals_tell_what_was_missed_and_what_was_not_measured():
     assert told["chains, edits alone: times the best of the others"] == "missed"
     assert told["decode + resize, 2 cores: times torchvision in a DataLoader"] == "not measured"
     assert told["tracing, of the time of drawing"] == "met"
+    assert told["GPU: views a second, chains as above"] == "missed"
     assert told["tracing, of the time of drawing, with the content that is left"] == "missed"
     assert told["memory, growth from the first mark to the last"] == "met"
 

@@ -381,3 +381,124 @@ def test_a_damaged_faiss_file_is_one_line(sides, capsys):
     assert main([*arguments, "--engine", f"faiss:{folder / 'bad.faiss'}"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "bad.faiss" in error
+
+
+@pytest.fixture
+def views(tmp_path):
+    """4 query pictures of 3 views and 6 references of 4, shuffled; whole rows have norms between 1 and 3."""
+    generator = np.random.default_rng(3)
+    rows = {}
+    for name, number, num_views in (("queries", 4, 3), ("refs", 6, 4)):
+        parts = ["whole", *(f"part-{v}" for v in range(1, num_views))]
+        ids = [f"{name[0]}{p}#{part}" for p in range(number) for part in parts]
+        row_ND = generator.standard_normal((len(ids), 6)).astype(np.float32)
+        row_ND *= generator.uniform(1, 3, (len(ids), 1)) / np.linalg.norm(row_ND, axis=1, keepdims=True)
+        order = generator.permutation(len(ids))
+        save(tmp_path / f"{name}.npy", row_ND[order], [ids[row] for row in order])
+        rows[name] = dict(zip(ids, row_ND.astype(np.float64), strict=True))
+    return tmp_path, rows["refs"], rows["queries"]
+
+
+def best_views(refs, queries):
+    """{(query, reference): (score, query view, reference view, ratio of the wholes)}"""
+    best = {}
+    for q, query_D in queries.items():
+        for r, ref_D in refs.items():
+            score = query_D @ ref_D / np.linalg.norm(query_D) / np.linalg.norm(ref_D)
+            (query, query_view), (ref, ref_view) = q.split("#"), r.split("#")
+            ratio = np.linalg.norm(queries[f"{query}#whole"]) / np.linalg.norm(refs[f"{ref}#whole"])
+            best[query, ref] = max(best.get((query, ref), (-2,)), (score, query_view, ref_view, ratio))
+    return best
+
+
+def check_folded(rows, best):
+    for row in rows:
+        score, query_view, ref_view, ratio = best[row["query_id"], row["reference_id"]]
+        assert float(row["score"]) == pytest.approx(score, abs=1e-6)
+        assert (row["query_view"], row["reference_view"]) == (query_view, ref_view)
+        assert float(row["ratio"]) == pytest.approx(ratio, rel=1e-6)
+        assert row["verdict"] == ("copy" if ratio <= 1 else "original")
+
+
+def test_folding_finds_k_pictures_by_their_best_views(views, capsys):
+    folder, refs, queries = views
+    best = best_views(refs, queries)
+    status, rows = search(folder, "--fold", "max", "-k", 2)
+    assert status == 0 and len(rows) == 8
+    check_folded(rows, best)
+    for query in ("q0", "q1", "q2", "q3"):
+        ranked = sorted((pair for pair in best if pair[0] == query), key=best.get, reverse=True)[:2]
+        assert {row["reference_id"] for row in rows if row["query_id"] == query} == {ref for _, ref in ranked}
+    assert "search: 4 queries x 6 references -> 8 matches" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("limit", [["--best-pairs", 5], ["--best-pairs", 5, "-k", 6], ["--min-score", 0.6]])
+def test_folding_goes_with_every_way_to_search(views, limit):
+    folder, refs, queries = views
+    best = best_views(refs, queries)
+    ranked = sorted(best, key=best.get, reverse=True)
+    wanted = ranked[:5] if "--best-pairs" in limit else [pair for pair in ranked if best[pair][0] >= 0.6]
+    _, rows = search(folder, "--fold", "max", *limit)
+    check_folded(rows, best)
+    assert [(row["query_id"], row["reference_id"]) for row in rows] == wanted
+
+
+def test_folded_copies_are_copies_by_their_whole_pictures(views):
+    folder, refs, queries = views
+    best = best_views(refs, queries)
+    _, rows = search(folder, "--fold", "max", "--direction", "copy")
+    check_folded(rows, best)
+    copies = {pair for pair, found in best.items() if found[3] <= 1}
+    assert {(row["query_id"], row["reference_id"]) for row in rows} == copies
+
+
+def test_folded_matches_are_evaluated_and_shown_like_others(views, capsys):
+    folder, _, _ = views
+    _, rows = search(folder, "--fold", "max", "--report", folder / "report.html", "--show", 2)
+    assert "q0" in (folder / "report.html").read_text() and rows[0]["query_id"] in capsys.readouterr().out
+    (folder / "truth.csv").write_text("query_id,reference_id\nq0,r0\nq1,\nq2,\nq3,\n")
+    assert (
+        main(["evaluate", "--matches", str(folder / "matches.csv"), "--truth", str(folder / "truth.csv")])
+        == 0
+    )
+
+
+def test_views_without_their_picture_are_one_line(views, capsys):
+    folder, _, _ = views
+    save(folder / "queries.npy", np.eye(6)[:2], ["a#whole", "b"])
+    arguments = [
+        "--refs",
+        str(folder / "refs.npy"),
+        "--queries",
+        str(folder / "queries.npy"),
+        "--fold",
+        "max",
+    ]
+    assert main(["search", *arguments, "--out", str(folder / "m.csv")]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "--fold: " in said and "id 'b' is no `picture#view`" in said
+
+
+def test_views_of_what_is_embedded_already_are_one_line(views, capsys):
+    folder, _, _ = views
+    arguments = ["--refs", str(folder / "refs.npy"), "--queries", str(folder / "queries.npy")]
+    assert main(["search", *arguments, "--queries-views", "turns", "--out", str(folder / "m.csv")]) == 2
+    assert "--queries-views goes with pictures" in capsys.readouterr().err
+
+
+def test_a_turned_quarter_is_found_by_views_of_pictures(tmp_path):
+    reference = EXAMPLES / "references" / sorted(os.listdir(EXAMPLES / "references"))[0]
+    (tmp_path / "refs").mkdir()
+    (tmp_path / "queries").mkdir()
+    for name in sorted(os.listdir(EXAMPLES / "references"))[:6]:
+        (tmp_path / "refs" / name).write_bytes((EXAMPLES / "references" / name).read_bytes())
+    with Image.open(reference) as picture:
+        quarter = picture.crop((0, 0, picture.width // 2, picture.height // 2))
+        quarter.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "queries" / "q.png")
+    arguments = ["--refs", str(tmp_path / "refs"), "--queries", str(tmp_path / "queries"), "--fold", "max"]
+    sets = ["--refs-views", "quarters", "--queries-views", "turns"]
+    assert main(["search", *arguments, *sets, "-k", "1", "--out", str(tmp_path / "m.csv")]) == 0
+    with open(tmp_path / "m.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["reference_id"] == reference.stem and float(row["score"]) > 0.9
+    assert (row["query_view"], row["reference_view"]) == ("turn-270", "quarter-1")

@@ -1,6 +1,7 @@
 """The command from outside: files, exit status, the closing line."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -65,6 +66,8 @@ def test_broken_photo_is_told_and_the_status_is_partial(workplace, tmp_path, cap
     ("more", "complaint"),
     [
         (["--steps", "0"], "--steps must be at least 1, got 0"),
+        (["--save-every", "0"], "--save-every must be at least 1, got 0"),
+        (["--workers", "-1"], "--workers must be at least 0, got -1"),
         (["--seed", "-1"], "--seed must not be negative, got -1"),
         (["--limit", "5"], "5 photos in 5 groups can't be split"),
         (["--device", "tpu"], "--device tpu: must be cpu or cuda"),
@@ -128,4 +131,12 @@ def test_wrong_pair_is_one_line_with_its_place(workplace, tmp_path, capsys):
     assert train.main(arguments(workplace, tmp_path / "one", "--pairs", str(table))) == USER_ERROR
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("asl-fast train: error: --pairs ") and "line 2: there is no file" in said
+    assert not (tmp_path / "one").exists()
+
+
+def test_input_that_is_not_installed_is_one_line(workplace, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "asl_fast.views.dali", None)
+    assert train.main(arguments(workplace, tmp_path / "one", "--input", "dali")) == USER_ERROR
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("asl-fast train: error: --input dali: ")
     assert not (tmp_path / "one").exists()

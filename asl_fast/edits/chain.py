@@ -13,7 +13,8 @@ import numpy as np
 from asl_fast.edits.edit import Edit, Pixels, Pool
 from asl_fast.edits.geometry import canvas
 from asl_fast.edits.plain import from_plain, to_plain
-from asl_fast.edits.render import render
+from asl_fast.edits.render import draw
+from asl_fast.edits.render.plan import PlannedStep, planned
 from asl_fast.edits.steps import Size, Step, Warp, size_after
 from asl_fast.edits.trace import Trace, trace
 
@@ -31,6 +32,10 @@ class _Lowered:
     def __init__(self, steps: list[Step], size: Size) -> None:
         self.steps = steps
         self._size = size
+
+    @cached_property
+    def plan(self) -> list[PlannedStep]:
+        return planned(self.steps, self._size)
 
     @cached_property
     def trace(self) -> Trace:
@@ -72,12 +77,12 @@ class Chain:
 
     def apply(self, pixels: Pixels, pool: Pool) -> Pixels:
         """The edited picture, RGB (height, width, 3); `pixels` is not changed. pool: other photos."""
-        return render(self._lowered(_size(pixels)).steps, pixels, pool)
+        return draw(self._lowered(_size(pixels)).plan, pixels, pool)
 
     def view(self, pixels: Pixels, pool: Pool) -> View:
         """The edited picture with its trace."""
         lowered = self._lowered(_size(pixels))
-        return View(render(lowered.steps, pixels, pool), lowered.trace)
+        return View(draw(lowered.plan, pixels, pool), lowered.trace)
 
     def trace(self, size: Size) -> Trace:
         """Where each pixel of the view of a picture of this (width, height) comes from."""

@@ -7,6 +7,7 @@ Armenian, Georgian, Hebrew, Arabic, signs and faces) and STIX (OFL).
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -27,8 +28,7 @@ FONTS = (
     "STIXGeneralBol.ttf",
 )
 _SIGN_PX = 96
-# heights that lines are drawn in; larger ones are stretched
-_LINES_PX = (4, 6, 8, 11, 16, 22, 32, 45, 64, 96)
+_LINES_PX = (11, 32, 96)  # heights that lines are drawn in, then shrunk; larger ones are stretched
 
 
 Colour3 = tuple[int, int, int]
@@ -108,13 +108,16 @@ def colours(patch: TextPatch | SignPatch) -> tuple[Colour3, Colour3]:
 @functools.lru_cache(maxsize=512)
 def ink_share(patch: TextPatch | SignPatch) -> float:
     """The share of its box that is covered."""
-    return float(masks(patch).behind_HW.mean()) / 255
+    return cv2.mean(masks(patch).behind_HW)[0] / 255
 
 
 @functools.lru_cache(maxsize=512)
 def coarse_ink(patch: TextPatch | SignPatch) -> NDArray[np.uint8]:
     """(32, 32): how much is covered of each cell of its box."""
-    return np.asarray(cv2.resize(masks(patch).behind_HW, (32, 32), interpolation=cv2.INTER_AREA), np.uint8)
+    behind_HW = masks(patch).behind_HW
+    every = max(1, min(behind_HW.shape) // 32)  # the mean of fewer pixels will do
+    behind_HW = np.ascontiguousarray(behind_HW[::every, ::every])
+    return np.asarray(cv2.resize(behind_HW, (32, 32), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def drawn(patch: TextPatch | SignPatch) -> NDArray[np.uint8]:
@@ -138,21 +141,37 @@ def font_size(font: int, px: int) -> ImageFont.FreeTypeFont:
 
 
 class _Glyph(NamedTuple):
-    """mask_HW lies with its corner at (left, top) of the pen, on the baseline, which then moves on."""
+    """mask_HW lies with its corner at (left, top) of the pen on the baseline."""
 
     mask_HW: NDArray[np.uint8]
     left: int
     top: int
-    advance: int
 
 
-@functools.lru_cache(maxsize=20_000)
+@functools.lru_cache(maxsize=10_000)
 def _glyph(font: int, px: int, character: str) -> _Glyph:
     face = font_size(font, px)
     left, top, right, bottom = (int(edge) for edge in face.getbbox(character, anchor="ls"))
     image = Image.new("L", (max(1, right - left), max(1, bottom - top)))
     ImageDraw.Draw(image).text((-left, -top), character, fill=255, font=face, anchor="ls")
-    return _Glyph(np.asarray(image), left, top, round(face.getlength(character)))
+    return _Glyph(np.asarray(image), left, top)
+
+
+class _Measure(NamedTuple):
+    """Of a character, in shares of the font's size: how far the pen moves, how far the ink lies beyond."""
+
+    advance: float
+    before: float
+    after: float
+
+
+@functools.cache
+def _measure(font: int, character: str) -> _Measure:
+    px = _font_px(_LINES_PX[-1])
+    face = font_size(font, px)
+    left, _, right, _ = face.getbbox(character, anchor="ls")
+    advance = face.getlength(character)
+    return _Measure(advance / px, max(0, -left) / px, max(0, right - advance) / px)
 
 
 @functools.cache
@@ -183,16 +202,10 @@ def _margin(patch: TextPatch) -> int:
 
 def _layout(text: str, font: int, line_px: int, margin: int) -> Size:
     px = _font_px(line_px)
-    width = sum(_glyph(font, px, character).advance for character in text) + sum(_overhangs(text, font, px))
-    return (max(1, width) + 2 * margin, sum(_metrics(font, px)) + 2 * margin)
-
-
-def _overhangs(text: str, font: int, px: int) -> tuple[int, int]:
-    """How far the first glyph begins before the pen, and the last ends after it."""
-    if not text:
-        return (0, 0)
-    first, last = _glyph(font, px, text[0]), _glyph(font, px, text[-1])
-    return max(0, -first.left), max(0, last.left + last.mask_HW.shape[1] - last.advance)
+    measures = [_measure(font, character) for character in text]
+    share = sum(measure.advance for measure in measures)
+    share += measures[0].before + measures[-1].after if text else 0.0
+    return (max(1, math.ceil(px * share)) + 2 * margin, sum(_metrics(font, px)) + 2 * margin)
 
 
 def _text_masks(patch: TextPatch) -> Masks:
@@ -200,14 +213,14 @@ def _text_masks(patch: TextPatch) -> Masks:
     width, height = _layout(patch.text, patch.font, line_px, margin)
     px = _font_px(line_px)
     ink_HW = np.zeros((height, width), np.uint8)
-    pen = margin + _overhangs(patch.text, patch.font, px)[0]
+    pen = margin + px * _measure(patch.font, patch.text[0]).before if patch.text else 0.0
     baseline = margin + _metrics(patch.font, px)[0]
     for character in patch.text:
         glyph = _glyph(patch.font, px, character)
-        left, top = max(0, pen + glyph.left), max(0, baseline + glyph.top)
+        left, top = max(0, round(pen) + glyph.left), max(0, baseline + glyph.top)
         under_HW = ink_HW[top:, left:][: glyph.mask_HW.shape[0], : glyph.mask_HW.shape[1]]
         np.maximum(under_HW, glyph.mask_HW[: under_HW.shape[0], : under_HW.shape[1]], out=under_HW)
-        pen += glyph.advance
+        pen += px * _measure(patch.font, character).advance
     if patch.box is not None:
         return _kept(ink_HW, np.full_like(ink_HW, 255))
     if patch.outline is None:

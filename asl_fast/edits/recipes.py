@@ -105,7 +105,9 @@ class Recipe:
 
     def _keeps_promise(self, chain: Chain, size: Size) -> bool:
         traced = chain.trace(size)
-        return traced.shown >= self.least_shown and traced.visible >= self.least_visible
+        if traced.shown < self.least_shown:
+            return False
+        return traced.least_visible >= self.least_visible or traced.visible >= self.least_visible
 
 
 def _in_order(crop: Edit | None, edits: list[Edit], fit: Fit | None) -> Chain:

@@ -45,6 +45,9 @@ class Index(Searchable):
     memory_budget: most bytes for what the engine makes of the rows and holds while it searches. References
     beyond it are searched slice by slice: each search then reads them all, from front to back, and a row that
     has no direction is only named when its slice is read.
+    grouping: "auto" groups the rows by likeness where many have near ones, on a CPU and without a budget: a
+    search then skips most of them. Preparing takes about six seconds of a core more for a million rows, which
+    pays from some 20,000 queries on; "never" for fewer.
     The rows are kept as they are, not copied: don't write to them afterwards.
     """
 
@@ -56,6 +59,7 @@ class Index(Searchable):
         device: str = "cpu",
         num_threads: int | None = None,
         memory_budget: int | None = None,
+        grouping: str = "auto",
     ) -> None:
         self._name, self._ids, rows = "references", None, refs
         if isinstance(refs, Embeddings):
@@ -66,6 +70,7 @@ class Index(Searchable):
             None if norms is None else checked_norms(norms, len(self._rows), f"norms of {self._name}")
         )
         self._device, self._num_threads = device, num_threads
+        self._grouping = grouping if device == "cpu" and memory_budget is None else "never"
         self._share = part_share(memory_budget, device, self.num_dims, num_threads)
         step = MAX_REFS if self._share is None else min(MAX_REFS, self._share.num_rows)
         cuts = [slice(start, min(start + step, len(self))) for start in range(0, max(len(self), 1), step)]
@@ -96,6 +101,7 @@ class Index(Searchable):
             name=self._name if is_all else f"{self._name} from row {cut.start} on",
             ids=None if self._ids is None else self._ids[cut],
             hit_bytes=HIT_BYTES if self._share is None else self._share.hit_bytes,
+            grouping=self._grouping,
         )
         rank_N = None if cut.start == 0 else np.arange(cut.start, cut.stop)
         return PreparedPart(refs=refs, rank_N=rank_N)

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from asl_fast.records import COPY, ORIGINAL, Described, Embeddings, Matches, Pairs
+from asl_fast.matching.pictures import PictureRows
+from asl_fast.records import COPY, ORIGINAL, Described, Matches, Pairs
 
 
-def judge(pairs: Pairs, queries: Embeddings, refs: Described, tau: ArrayLike = 1.0) -> Matches:
+def judge(pairs: Pairs, queries: Described, refs: Described, tau: ArrayLike = 1.0) -> Matches:
     """Give every pair its verdict; best score first, ties by query id, then reference id.
 
     verdict = "copy" where |query| / |reference| <= tau, else "original" (section 3 of the paper: the hard
@@ -22,7 +23,7 @@ def judge(pairs: Pairs, queries: Embeddings, refs: Described, tau: ArrayLike = 1
     return verdicts(in_order(pairs, ranks(queries.ids), refs.ids), queries, refs, tau_Q)
 
 
-def verdicts(pairs: Pairs, queries: Embeddings, refs: Described, tau_Q: NDArray[np.float64]) -> Matches:
+def verdicts(pairs: Pairs, queries: Described, refs: Described, tau_Q: NDArray[np.float64]) -> Matches:
     """Matches in the order of the pairs."""
     return Matches(
         query_id_M=[queries.ids[row] for row in pairs.query_row_M.tolist()],
@@ -32,7 +33,13 @@ def verdicts(pairs: Pairs, queries: Embeddings, refs: Described, tau_Q: NDArray[
         reference_norm_M=refs.norm_N[pairs.ref_row_M],
         ratio_M=pairs.ratio_M,
         verdict_M=np.where(pairs.ratio_M <= tau_Q[pairs.query_row_M], COPY, ORIGINAL).tolist(),
+        query_view_M=_views(queries, pairs.query_row_M),
+        reference_view_M=_views(refs, pairs.ref_row_M),
     )
+
+
+def _views(side: Described, row_M: NDArray[np.int64]) -> list[str] | None:
+    return [side.view_N[row] for row in row_M.tolist()] if isinstance(side, PictureRows) else None
 
 
 def in_order(pairs: Pairs, query_rank_Q: NDArray[np.int64], ref_ids: Sequence[str]) -> Pairs:
@@ -57,7 +64,7 @@ def ranks(ids: Sequence[str]) -> NDArray[np.int64]:
     return rank_N
 
 
-def check_pairs(pairs: Pairs, queries: Embeddings, refs: Described) -> None:
+def check_pairs(pairs: Pairs, queries: Described, refs: Described) -> None:
     """ValueError where pairs can't be of these queries and references."""
     for side, row_M, given in (("query", pairs.query_row_M, queries), ("reference", pairs.ref_row_M, refs)):
         last_row = int(row_M.max(initial=-1))

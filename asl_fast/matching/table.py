@@ -1,4 +1,4 @@
-"""matches.csv: one row a pair, best score first.
+"""matches.csv: one row a pair, best score first; of folded views, one row for two pictures.
 
 Numbers are written as Python's repr of a float64, the shortest text that reads back as the same number.
 Ids are data: they are quoted where CSV needs it and never changed, so a file name that looks like a
@@ -23,11 +23,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from asl_fast.files import csv_rows, replacing
 from asl_fast.matching.judge import check_pairs, checked_tau, ranks, verdicts
+from asl_fast.matching.pictures import PictureRows
 from asl_fast.matching.sorted_runs import RUN_PAIRS, SortedRuns
-from asl_fast.records import COPY, ORIGINAL, Described, Embeddings, Matches, Pairs
+from asl_fast.records import COPY, ORIGINAL, Described, Matches, Pairs
 
 NUMBERS = ("score", "query_norm", "reference_norm", "ratio")
 COLUMNS = ("query_id", "reference_id", *NUMBERS, "verdict")
+VIEW_COLUMNS = ("query_view", "reference_view")
 _ROWS_AT_ONCE = 2**16  # as text
 _NO_ROWS = np.empty(0, np.int64)
 _NO_PAIRS = Pairs(query_row_M=_NO_ROWS, ref_row_M=_NO_ROWS, score_M=np.empty(0), ratio_M=np.empty(0))
@@ -50,7 +52,7 @@ class Written:
 def write_pairs(
     path: str | os.PathLike[str],
     batches: Iterable[Pairs],
-    queries: Embeddings,
+    queries: Described,
     refs: Described,
     tau: ArrayLike = 1.0,
     *,
@@ -61,6 +63,7 @@ def write_pairs(
 
     batches: in any order, but all pairs of a query in one batch. They are sorted on disk, beside `path`, in
     32 bytes a pair; memory is that of SortedRuns.
+    queries, refs: both `PictureRows`, or neither; then two more columns say which views matched.
     """
     tau_Q = checked_tau(tau, len(queries))
     num_found_Q = np.zeros(len(queries), np.int64)
@@ -68,7 +71,7 @@ def write_pairs(
     with (
         replacing(path) as temporary,
         SortedRuns(temporary.parent, ranks(queries.ids), refs.ids, run_pairs) as runs,
-        _opened(temporary) as file,
+        _opened(temporary, with_views=isinstance(queries, PictureRows)) as file,
     ):
         for batch in batches:
             check_pairs(batch, queries, refs)
@@ -91,20 +94,24 @@ def write_pairs(
 
 def write_matches(path: str | os.PathLike[str], matches: Matches) -> None:
     """Write the whole table, or leave `path` as it was."""
-    with replacing(path) as temporary, _opened(temporary) as file:
+    with (
+        replacing(path) as temporary,
+        _opened(temporary, with_views=matches.query_view_M is not None) as file,
+    ):
         _write_rows(file, matches)
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
+def _opened(path: Path, *, with_views: bool) -> Iterator[TextIO]:
     """A table that has its header."""
     with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerow(COLUMNS)
+        csv.writer(file, lineterminator="\n").writerow(COLUMNS + (VIEW_COLUMNS if with_views else ()))
         yield file
 
 
 def _write_rows(file: TextIO, matches: Matches) -> None:
-    columns = [getattr(matches, f"{name}_M") for name in COLUMNS]
+    names = COLUMNS if matches.query_view_M is None else COLUMNS + VIEW_COLUMNS
+    columns = [getattr(matches, f"{name}_M") for name in names]
     plain = [column.tolist() if isinstance(column, np.ndarray) else column for column in columns]
     writer = csv.writer(file, lineterminator="\n")
     if not any("\r" in identity for ids in columns[:2] for identity in ids):

@@ -60,9 +60,12 @@ def evaluate(predictions: Predictions, truth: Truth, *, tau: float | None = None
         predictions.is_copy_P if tau is None or predictions.ratio_P is None else predictions.ratio_P <= tau
     )
     is_right_P = predictions.are_right(truth)
+    # Sorted once: every metric sorts for itself, which is soon done where there is nothing left to sort.
+    order_P = metrics.worst_case_order(predictions.score_P, is_right_P)
+    ranked = predictions.query_P[order_P], predictions.score_P[order_P], is_right_P[order_P]
     return Report(
-        similarity=_measure(predictions, truth, is_right_P, None),
-        filtered=None if is_copy_P is None else _measure(predictions, truth, is_right_P, is_copy_P),
+        similarity=_measure(*ranked, None, truth),
+        filtered=None if is_copy_P is None else _measure(*ranked, is_copy_P[order_P], truth),
         n=len(truth.matched_queries),
         num_truth=len(truth.pairs),
         num_distractors=len(truth.distractors),
@@ -83,15 +86,16 @@ def check_common_ids(predictions: Predictions, truth: Truth) -> None:
 
 
 def _measure(
-    predictions: Predictions,
-    truth: Truth,
+    query_P: NDArray[np.int64],
+    score_P: NDArray[np.float64],
     is_right_P: NDArray[np.bool_],
     is_kept_P: NDArray[np.bool_] | None,
+    truth: Truth,
 ) -> Measures:
     n, num_truth = len(truth.matched_queries), len(truth.pairs)
-    everything = predictions.score_P, is_right_P
+    everything = score_P, is_right_P
     kept = slice(None) if is_kept_P is None else is_kept_P
-    score_P, right_P, query_P = predictions.score_P[kept], is_right_P[kept], predictions.query_P[kept]
+    query_P, score_P, right_P = query_P[kept], score_P[kept], is_right_P[kept]
     curve = metrics.precision_recall(score_P, right_P, num_truth)
     rp90 = metrics.recall_at_precision(curve, 0.9)
     return Measures(

@@ -55,7 +55,9 @@ class Predictions:
             for query_id, reference_id in truth.pairs
             if query_id in query_at and reference_id in reference_at
         ]
-        return np.isin(self.pair_P, np.array(known, dtype=np.int64))
+        known_T = np.unique(np.array([-1, *known], dtype=np.int64))  # -1: no pair's number
+        pair_P = self.pair_P
+        return np.asarray(known_T[np.searchsorted(known_T, pair_P, side="right") - 1] == pair_P)
 
 
 def predictions_of(matches: Matches) -> Predictions:

@@ -95,7 +95,7 @@ def evaluate_fold(descriptor: nn.Module, resize: Resize, fold: FoldSet, device: 
     plain_norm_N, whole_norm_N = (
         norms(rows_of(descriptor, resize, images, device)) for images in (fold.plain, fold.whole)
     )
-    index = Index(ref_ND, device="cpu")
+    index = Index(ref_ND, device="cpu", grouping="never")
     nearest = min(_NEAREST, len(ref_ND))
     ratio_Q = norms(query_QD) / norms(ref_ND)[fold.source_Q]
     copy_Q = fold.reference_Q >= 0

@@ -35,8 +35,14 @@ class Ours:
     def __init__(self, work: Work, instructions: str = "", *, mapped: bool = False) -> None:
         self._work = work
         ref_ND = work.refs(mapped=mapped)
-        self._refs = PreparedRefs(ref_ND, num_threads=work.num_threads, _instructions=instructions)
-        self.told: dict[str, Any] = {"instructions": self._refs.path}
+        started = time.perf_counter()
+        self._refs = PreparedRefs(
+            ref_ND, num_threads=work.num_threads, grouping="auto", _instructions=instructions
+        )
+        self.told: dict[str, Any] = {
+            "instructions": self._refs.path,
+            "prepare_s": time.perf_counter() - started,
+        }
         self._best: float | None = None
 
     def ready(self, way: str) -> None:

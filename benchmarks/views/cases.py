@@ -69,10 +69,10 @@ def single_edits(num_pictures: int) -> list[Case]:
         case("perspective", Perspective(inward=inward, fill=GREY)),
         case("pad", Pad(left=0.1, top=0.15, right=0.1, bottom=0.15, fill=GREY), 0.0),
         # the others clip after every factor, and take contrast about the picture's mean
-        case("colour", Colour(brightness=1.2, contrast=0.8, saturation=1.3, hue=0.0), 8.0),
+        case("colour", Colour(brightness=1.2, contrast=0.9, saturation=1.3, hue=0.0), 14.0),
         case("grayscale", Grayscale()),
         case("gamma", Gamma(exponent=1.5)),
-        case("posterise", Posterise(levels=16), 10.0),  # the others leave the low bits 0: darker
+        case("posterise", Posterise(levels=16), 12.0),  # the others leave the low bits 0: darker
         case("equalise", Equalise(share=1.0)),
         case("blur", Blur(radius_share=0.01)),
         case("sharpen", Sharpen(amount=1.0), 4.0),  # two 3 x 3 kernels are in use

@@ -13,7 +13,7 @@ GPU_VIEWS_PER_S = 10_000
 
 def goals(rows: list[Row]) -> list[Goal]:
     """Every goal. Files: on as many cores as were measured, two on the machine that they were set for."""
-    cores = max((row["cores"] for row in rows if "cores" in row), default=2)
+    cores = max((row["cores"] for row in rows if row["part"] in ("resize", "views")), default=2)
     loaded = {part: _times(rows, part=part, cores=cores) for part in ("resize", "views")}
     chains = _times(rows, part="chains")
     singles = [row["times"] for row in rows if row["part"] == "edits" and "times" in row]

@@ -18,7 +18,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from asl_fast.edits import Chain, Fit, Pixels
-from asl_fast.images import ImageFile, Resize, load_batches, read_header
+from asl_fast.images import Framing, ImageFile, Resize, load_batches, read_header
 from asl_fast.views import CpuExecutor, FilePhotos, ViewExecutor, ViewOrder, stream
 from benchmarks.process import EngineProcess, serve
 from benchmarks.views.cases import EDGE_PX
@@ -169,9 +169,10 @@ def _line(engine: str, job: Job) -> Line:
 
 class OursResized(Line):
     def batches(self) -> Iterable[Any]:
-        resize = Resize(edge_px=EDGE_PX)
-        loaded = load_batches(_files(self.job), resize, batch_size=self.job.batch, num_threads=self.job.cores)
-        return (batch.pixels_BHWC for batch in loaded)
+        framing = Framing(resizes=(Resize(edge_px=EDGE_PX),))
+        job = self.job
+        loaded = load_batches(_files(job), framing, batch_size=job.batch, num_threads=job.cores)
+        return (np.stack([frame for (frame,) in batch.frames_B]) for batch in loaded)
 
 
 class OursViews(Line):

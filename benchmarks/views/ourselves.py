@@ -13,7 +13,7 @@ from benchmarks.process import EngineProcess, serve, status_bytes
 from benchmarks.views.editing import peer_on_one_core
 from benchmarks.views.loading import Job, children, our_executor
 
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 600
 
 
 class Tracer(EngineProcess):

@@ -58,6 +58,7 @@ class QueryBound {
     QueryBound(const CodedRow& query, float longest_ref, std::int64_t num_dims);
 
     Reach reach(double floor) const;
+    float inverse_scale() const { return static_cast<float>(inverse_scale_); }
 
     struct Interval {
         float lower, upper;

@@ -10,22 +10,6 @@ namespace {
 
 std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
 
-// Chunks of like length, none above kChunkDims, each a whole number of steps.
-std::int64_t even_chunk(std::int64_t padded_dims, std::int64_t step) {
-    const std::int64_t num_chunks = (padded_dims + kChunkDims - 1) / kChunkDims;
-    return (padded_dims / step + num_chunks - 1) / num_chunks * step;
-}
-
-// Which positions of the tile lie in the range, as bits.
-std::uint32_t allowed(const Range& range, const Range& tile) {
-    std::uint32_t bits = 0;
-    for (std::int64_t j = 0; j < tile.size(); ++j) {
-        const std::int64_t position = tile.begin + j;
-        if (position >= range.begin && position < range.end) bits |= std::uint32_t{1} << j;
-    }
-    return bits;
-}
-
 // One query's exact scores.
 class RowScorer : public Scorer {
    public:
@@ -42,7 +26,7 @@ class RowScorer : public Scorer {
         for (std::size_t start = 0; start < hits.size(); start += kBatch) {
             const std::size_t count = std::min(kBatch, hits.size() - start);
             for (std::size_t i = 0; i < count; ++i) {
-                out[start + i].row = refs_.order.row[hits[start + i].position];
+                out[start + i].row = refs_.row_of(hits[start + i].position);
                 const void* const stored = refs_.pages.read(rows.stored(out[start + i].row), rows.row_bytes(),
                                                             read.data() + (read.empty() ? 0 : i * at(rows.row_bytes() / 8 + 1)));
                 row[i] = rows.as_floats_at(stored, converted.data() + (converted.empty() ? 0 : i * at(rows.num_dims)));
@@ -82,8 +66,8 @@ CpuScan::CpuScan(const CpuRefs& refs, const Rows& queries, const Wanted& wanted,
       floors_(floors),
       pool_(pool),
       packed_(static_cast<std::int64_t>(block.panel.size()) * panel_bytes()),
-      chunk_dims_(even_chunk(refs.padded_dims, refs.screen.dims_step)),
-      sums_(chunk_dims_ < refs.padded_dims ? static_cast<std::int64_t>(block.panel.size()) * kTileDots : 0),
+      lines_(block.size() * refs.panels.padded_dims),
+      sums_(refs.panels.chunk_dims < refs.panels.padded_dims ? static_cast<std::int64_t>(block.panel.size()) * kTileDots : 0),
       buffer_size_(Shortlist::buffer_size(wanted.k, block.any.size())),
       buffer_(at(block.size() * buffer_size_)),
       counts_(wanted.counts) {
@@ -93,14 +77,23 @@ CpuScan::CpuScan(const CpuRefs& refs, const Rows& queries, const Wanted& wanted,
         const auto share = std::span(buffer_).subspan(at(i * buffer_size_), at(buffer_size_));
         list_.emplace_back(wanted.k, wanted.min_score[query(i)], Better{wanted.rank}, share);
         reach_.push_back({});
+        locals_.push_back(static_cast<std::uint32_t>(i));
     }
     exchange_floors();
 }
 
 void CpuScan::run(const Range& ref_panel, Progress& progress) {
-    constexpr std::int64_t kPanelsBetweenExchanges = 64;
-    const std::int64_t num_refs = refs_.screen.num_refs;
     if (refs_.screen.enter != nullptr) refs_.screen.enter();
+    if (refs_.balls == nullptr) {
+        run_in_order(ref_panel, progress);
+    } else {
+        run_by_balls(ref_panel, progress);
+    }
+    if (refs_.screen.leave != nullptr) refs_.screen.leave();
+}
+
+void CpuScan::run_in_order(const Range& ref_panel, Progress& progress) {
+    constexpr std::int64_t kPanelsBetweenExchanges = 64;
     // A copy's norm is near its original's, and the range of references ends where the norms meet: from there the best
     // pairs come first and the floors rise soonest.
     const bool backwards = wanted_.direction == Direction::copy;
@@ -109,11 +102,8 @@ void CpuScan::run(const Range& ref_panel, Progress& progress) {
         if (step % kPanelsBetweenExchanges == 0) exchange_floors();
         const std::int64_t r = first + step * stride;
         const bool last = step + 1 == ref_panel.size();
-        const std::int64_t num_pairs = score_panel(r, {r * num_refs, (r + 1) * num_refs}, last ? r : r + stride);
-        num_screened_ += num_pairs;
-        progress.done += num_pairs;
+        progress.done += score_panel(r, last ? r : r + stride);
     }
-    if (refs_.screen.leave != nullptr) refs_.screen.leave();
 }
 
 std::vector<std::vector<Pair>> CpuScan::take() {
@@ -148,7 +138,8 @@ void CpuScan::pack_panel(std::size_t p) {
         norm[i] = queries_.row_norm[q];
     }
     CodedRow coded[kMaxQueries];
-    encode_queries(refs_.screen, row, norm, panel.num_queries, queries_.num_dims, chunk_dims_, packed_panel(p), coded);
+    encode_queries(refs_.screen, row, norm, panel.num_queries, queries_.num_dims, refs_.panels.chunk_dims, packed_panel(p),
+                   line(panel.first - block_.first()), coded);
     for (int i = 0; i < panel.num_queries; ++i) bound_.emplace_back(coded[i], refs_.longest, queries_.num_dims);
 }
 
@@ -171,50 +162,68 @@ void CpuScan::exchange_floor(std::int64_t local, const Bar& bar) {
 
 // All query panels against one panel of references, a chunk of dimensions at a time, while the next panel is
 // brought to the cache bit by bit. Returns the number of pairs.
-std::int64_t CpuScan::score_panel(std::int64_t ref_panel, const Range& tile, std::int64_t next_panel) {
-    const std::int64_t num_dims = refs_.padded_dims;
-    const std::int64_t next_bytes = refs_.screen.num_refs * num_dims;
+std::int64_t CpuScan::score_panel(std::int64_t ref_panel, std::int64_t next_panel) {
+    const Range ranks = refs_.ranks_of(ref_panel);
+    const std::int64_t next_bytes = refs_.screen.num_refs * refs_.panels.padded_dims;
     const std::int64_t share = next_bytes / static_cast<std::int64_t>(block_.panel.size());
-    const std::int8_t* ahead = refs_.panel(next_panel, 0).code;
+    const std::int8_t* ahead = refs_.panels.panel(next_panel, 0).code;
     std::int64_t num_pairs = 0;
-    for (std::int64_t first = 0; first < num_dims; first += chunk_dims_) {
-        const std::int64_t length = std::min(chunk_dims_, num_dims - first);
-        const bool last = first + length == num_dims;
-        const Chunk chunk = first == 0 ? (last ? Chunk::only : Chunk::first) : (last ? Chunk::last : Chunk::middle);
-        const RefPanel refs = refs_.panel(ref_panel, first);
+    refs_.panels.in_chunks([&](std::int64_t first, std::int64_t length, Chunk chunk) {
+        const bool last = chunk == Chunk::only || chunk == Chunk::last;
+        const RefPanel refs = refs_.panels.panel(ref_panel, first);
         for (std::size_t p = 0; p < block_.panel.size(); ++p) {
             const QueryPanel& panel = block_.panel[p];
-            if (tile.end <= panel.any.begin || tile.begin >= panel.any.end) continue;
+            if (ranks.end <= panel.any.begin || ranks.begin >= panel.any.end) continue;
             if (last) {
                 for (std::int64_t b = 0; b < share; b += 64) __builtin_prefetch(ahead + b, 0, 2);
                 ahead += share;
             }
             const std::int8_t* const queries = packed_panel(p) + first * refs_.screen.panel_rows(panel.num_queries);
-            const Reach* const reach = &reach_[at(panel.first - block_.first())];
+            const std::int64_t local = panel.first - block_.first();
             std::int32_t* const sum = chunk == Chunk::only ? nullptr : sums(p);
-            if (refs_.screen.tile[panel.num_queries](queries, refs, length, chunk, sum, reach, hits_)) collect(panel, refs, tile);
-            if (last) num_pairs += panel.num_queries * tile.size();
+            if (refs_.screen.tile[panel.num_queries](queries, refs, length, chunk, sum, &reach_[at(local)], hits_)) {
+                collect(&locals_[at(local)], panel.num_queries, ref_panel);
+            }
+            if (last) num_pairs += panel.num_queries * refs_.screen.num_refs;
         }
-    }
+    });
+    num_screened_ += num_pairs;
     return num_pairs;
 }
 
-void CpuScan::collect(const QueryPanel& panel, const RefPanel& refs, const Range& tile) {
-    const bool masked = tile.begin < panel.every.begin || tile.end > panel.every.end;
-    for (int i = 0; i < panel.num_queries; ++i) {
+// Which rows of the panel pass the query's predicate, as bits.
+std::uint32_t CpuScan::allowed(std::int64_t local, std::int64_t ref_panel) const {
+    const Range& range = stairs_.range[at(block_.first() + local)];
+    const Range ranks = refs_.ranks_of(ref_panel);
+    if (range.begin <= ranks.begin && ranks.end <= range.end) return ~std::uint32_t{0};
+    const std::int64_t first = ref_panel * refs_.screen.num_refs;
+    const std::int64_t count = std::min<std::int64_t>(refs_.screen.num_refs, refs_.rows.num_rows - first);
+    std::uint32_t bits = 0;
+    for (std::int64_t j = 0; j < count; ++j) {
+        const std::int64_t rank = refs_.rank_of(first + j);
+        if (rank >= range.begin && rank < range.end) bits |= std::uint32_t{1} << j;
+    }
+    return bits;
+}
+
+// What the last tile let through, of these queries.
+void CpuScan::collect(const std::uint32_t* locals, int count, std::int64_t ref_panel) {
+    const RefPanel refs = refs_.panels.panel(ref_panel, 0);
+    const std::int64_t num_refs = refs_.screen.num_refs, first = ref_panel * num_refs;
+    for (int i = 0; i < count; ++i) {
+        const std::int64_t local = locals[i];
         std::uint32_t hit = hits_.hit[i];
-        if (masked) hit &= allowed(stairs_.range[at(panel.first + i)], tile);
+        if (hit != 0) hit &= allowed(local, ref_panel);
         if (hit == 0) continue;
         num_passed_ += std::popcount(hit);
-        const std::int64_t local = panel.first - block_.first() + i;
         Shortlist& list = list_[at(local)];
-        if (!list.has_room(tile.size())) make_room(local);
+        if (!list.has_room(num_refs)) make_room(local);
         for (; hit != 0; hit &= hit - 1) {
             const int j = __builtin_ctz(hit);
-            if (wanted_.rank != nullptr && wanted_.rank[refs_.order.row[at(tile.begin + j)]] < 0) continue;
-            const std::int32_t dot = hits_.dot[i * tile.size() + j];
+            if (wanted_.rank != nullptr && wanted_.rank[refs_.row_of(first + j)] < 0) continue;
+            const std::int32_t dot = hits_.dot[i * num_refs + j];
             const auto [lower, upper] = bound_[at(local)].around(dot, refs.inverse_scale[j], refs.residual);
-            list.add({lower, upper, static_cast<std::uint32_t>(tile.begin + j)});
+            list.add({lower, upper, static_cast<std::uint32_t>(first + j)});
         }
     }
 }

@@ -15,6 +15,20 @@ namespace asl::ratio_search {
 // proved it, and when, changes what is screened out but never the answer.
 using Floors = std::vector<std::atomic<double>>;
 
+// The balls whose centres a query is nearest to: they are scored first, so that its floor rises.
+struct Seeds {
+    static constexpr int kMost = 4;
+    struct Ball {
+        float score = -4;  // of the centre; below all scores
+        std::int64_t ref_panel = -1;
+    };
+    Ball ball[kMost];  // best first
+
+    float least() const { return ball[kMost - 1].score; }
+    void add(float score, std::int64_t ref_panel);
+    bool holds(std::int64_t ref_panel) const;
+};
+
 class CpuScan {
    public:
     // pool: takes what is found, if there is one.
@@ -28,12 +42,23 @@ class CpuScan {
     std::vector<std::vector<Pair>> take();
 
    private:
-    std::int64_t score_panel(std::int64_t ref_panel, const Range& tile, std::int64_t next_panel);
-    void collect(const QueryPanel& panel, const RefPanel& refs, const Range& tile);
+    using Locals = std::vector<std::uint32_t>;  // queries, by their place in the block
+
+    void run_in_order(const Range& ref_panel, Progress& progress);
+    std::int64_t score_panel(std::int64_t ref_panel, std::int64_t next_panel);
+    void collect(const std::uint32_t* local, int count, std::int64_t ref_panel);
+    std::uint32_t allowed(std::int64_t local, std::int64_t ref_panel) const;
     void pack_panel(std::size_t p);
 
+    // cpu_scan_balls.cpp: the same with references in small balls, most of which are skipped.
+    void run_by_balls(const Range& ref_panel, Progress& progress);
+    void seed(const Range& centre_panel);
+    void look(std::int64_t centre_panel, bool for_seeds);
+    void score_wanted(std::int64_t ref_panel, const Locals& wanting);
+
     std::int64_t query(std::int64_t local) const;
-    std::int64_t panel_bytes() const { return refs_.screen.panel_rows(refs_.screen.num_queries) * refs_.padded_dims; }
+    std::int64_t panel_bytes() const { return refs_.screen.panel_rows(refs_.screen.num_queries) * refs_.panels.padded_dims; }
+    std::int8_t* line(std::int64_t local) { return lines_.data() + local * refs_.panels.padded_dims; }
     std::int8_t* packed_panel(std::size_t p) { return packed_.data() + static_cast<std::int64_t>(p) * panel_bytes(); }
     std::int32_t* sums(std::size_t p) { return sums_.data() + static_cast<std::int64_t>(p) * kTileDots; }
     void exchange_floors();
@@ -50,13 +75,16 @@ class CpuScan {
     Floors& floors_;
     BestPairs* pool_;
     Aligned<std::int8_t> packed_;  // the block's codes, panel by panel
-    std::int64_t chunk_dims_;
+    Aligned<std::int8_t> lines_;   // the same, row-major
     Aligned<std::int32_t> sums_;   // of each query panel between chunks of dimensions
     std::int64_t buffer_size_;
     std::vector<Hit> buffer_;  // of all lists
     std::vector<Shortlist> list_;
     std::vector<QueryBound> bound_;
     std::vector<Reach> reach_;
+    Locals locals_;            // 0, 1, 2, ...
+    std::vector<Locals> wanting_;  // of the balls of one panel of centres: the queries that may find something in each
+    std::vector<Seeds> seeds_;
     TileHits hits_;
     Counts* counts_;
     std::int64_t num_screened_ = 0;

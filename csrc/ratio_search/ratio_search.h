@@ -86,11 +86,15 @@ class Refs {
                             const Tell& tell, std::vector<QueryPair>& best) const = 0;
 };
 
+// Whether references are put into groups of like ones, so that a search can skip most of them: worth it, and longer to
+// prepare, where many have near ones.
+enum class Grouping { never, if_it_pays, always };
+
 // codes: null, and they are made from the rows. hit_bytes: for hits that wait to be scored, of each thread of a
 // search; more if one panel of queries needs more. instructions: one of cpu_paths(), or "" for the best one.
 // ValueError's C++ twin, std::invalid_argument, if this machine can't run it.
 std::unique_ptr<Refs> prepare_cpu(const StoredRows& refs, const StoredCodes* codes, std::int64_t hit_bytes,
-                                  int num_threads, const std::string& instructions);
+                                  int num_threads, const std::string& instructions, Grouping grouping);
 
 // The chunked scan of the CUDA path with the CPU standing in for the device: for tests.
 std::unique_ptr<Refs> prepare_chunked_on_host(const Rows& refs, std::int64_t chunk_rows, std::int64_t capacity);

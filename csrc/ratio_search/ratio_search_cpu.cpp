@@ -30,7 +30,7 @@ Staircase CpuRefs::staircase(const Rows& queries, const Wanted& wanted, int num_
     const std::int64_t buffer_bytes =
         Shortlist::buffer_size(wanted.k, rows.num_rows) * static_cast<std::int64_t>(sizeof(Hit));
     const Shape shape{screen.num_queries, screen.num_refs,
-                      std::min(kBlockBytes / padded_dims, hit_bytes / buffer_bytes)};
+                      std::min(kBlockBytes / panels.padded_dims, hit_bytes / buffer_bytes), balls == nullptr ? 0 : panels.num_panels};
     return {valid_ranges(order, queries, wanted), shape, num_threads};
 }
 
@@ -80,8 +80,8 @@ bool CpuRefs::best_pairs(const Rows& queries, const Wanted& wanted, std::int64_t
 }
 
 std::unique_ptr<Refs> prepare_cpu(const StoredRows& refs, const StoredCodes* codes, std::int64_t hit_bytes,
-                                  int num_threads, const std::string& instructions) {
-    return std::make_unique<CpuRefs>(refs, codes, hit_bytes, num_threads, choose_screen(instructions));
+                                  int num_threads, const std::string& instructions, Grouping grouping) {
+    return std::make_unique<CpuRefs>(refs, codes, hit_bytes, num_threads, choose_screen(instructions), grouping);
 }
 
 std::vector<std::string> compiled_paths() {

@@ -45,6 +45,10 @@ enum class Chunk { only, first, middle, last };
 using Tile = bool (*)(const std::int8_t* queries, const RefPanel& refs, std::int64_t num_dims, Chunk chunk,
                       std::int32_t* sum, const Reach* reach, TileHits& hits);
 
+// The same of queries that lie anywhere: row[i] is all of query i, row-major with its offset.
+using GatheredTile = bool (*)(const std::int8_t* const* row, std::int64_t first_dim, const RefPanel& refs,
+                              std::int64_t num_dims, Chunk chunk, std::int32_t* sum, const Reach* reach, TileHits& hits);
+
 // dot(query, ref[i]) in the fixed order of exact_dot.h.
 using ExactDots = void (*)(const float* query, const float* const* ref, std::int64_t num_refs,
                            std::int64_t num_dims, double* dot);
@@ -59,7 +63,12 @@ struct Screen {
     int query_offset;
     bool row_major;    // query panels then hold a multiple of 16 rows, the surplus ones zeros
     Tile tile[kMaxQueries + 1];  // tile[m]: for a query panel of m rows
+    GatheredTile gathered[kMaxQueries + 1];
     ExactDots exact_dots;
+    // Dot of two rows of codes, without an offset; and for `count` dots how alike the rows are, in 127ths of the cosine, below
+    // zero as 0: factors hold 127 and the rows' scales. For heuristics.
+    std::int32_t (*code_dot)(const std::int8_t* a, const std::int8_t* b, std::int64_t num_dims);
+    void (*likeness)(const std::int32_t* dot, float factor, const float* ref_factor, int count, std::uint8_t* out);
     void (*enter)();  // before a thread's first tile and after its last; may be null
     void (*leave)();
 
@@ -89,8 +98,13 @@ struct PanelBound {
 PanelBound interleave_refs(const Screen& screen, int count, std::int64_t num_dims, std::int8_t* code,
                            const float* inverse_scale, const float* residual, std::int32_t* start);
 
-// Encode `count` rows as one panel of queries, cut into chunks of at most chunk_dims dimensions.
-void encode_queries(const Screen& screen, const float* const* row, const double* row_norm, int count,
-                    std::int64_t num_dims, std::int64_t chunk_dims, std::int8_t* code, CodedRow* coded);
+// Put row i of `count` where a panel of queries has it, cut into chunks of at most chunk_dims dimensions. `line`: its
+// padded codes with the screen's offset.
+void place_query(const Screen& screen, const std::int8_t* line, int i, int count, std::int64_t padded_dims,
+                 std::int64_t chunk_dims, std::int8_t* code);
+
+// Encode `count` rows as one panel of queries, and row-major with the offset into `line` (count x padded).
+void encode_queries(const Screen& screen, const float* const* row, const double* row_norm, int count, std::int64_t num_dims,
+                    std::int64_t chunk_dims, std::int8_t* code, std::int8_t* line, CodedRow* coded);
 
 }  // namespace asl::ratio_search

@@ -3,6 +3,7 @@
 // and a mask of lanes that reach what is needed, and kQueries x kRefRegisters, the tile held in registers.
 
 #include "exact_dots.inl"
+#include "likeness.inl"
 
 namespace asl::ratio_search {
 namespace {
@@ -19,9 +20,22 @@ void store_tile(const Vec (&sum)[kRows][kRefRegisters], std::int32_t* out) {
     }
 }
 
+// Where a tile finds the four codes of its query i from dimension d on.
 template <int kRows>
-bool score_tile(const std::int8_t* queries, const RefPanel& refs, std::int64_t num_dims, Chunk chunk,
-                std::int32_t* carried, const Reach* reach, TileHits& hits) {
+struct Packed {
+    const std::int8_t* code;
+    Vec query(int i, std::int64_t d) const { return Vec::broadcast(code + d * kRows + 4 * i); }
+};
+
+struct Gathered {
+    const std::int8_t* const* row;
+    std::int64_t first_dim;
+    Vec query(int i, std::int64_t d) const { return Vec::broadcast(row[i] + first_dim + d); }
+};
+
+template <int kRows, typename Queries>
+bool score_tile(const Queries& queries, const RefPanel& refs, std::int64_t num_dims, Chunk chunk, std::int32_t* carried,
+                const Reach* reach, TileHits& hits) {
     Vec sum[kRows][kRefRegisters];
     const bool fresh = chunk == Chunk::only || chunk == Chunk::first;
     const std::int32_t* const start = fresh ? refs.start : carried;
@@ -38,11 +52,10 @@ bool score_tile(const std::int8_t* queries, const RefPanel& refs, std::int64_t n
         for (int j = 0; j < kRefRegisters; ++j) ref[j] = Vec::load(code + j * Vec::kWidth * 4);
 #pragma GCC unroll 14
         for (int i = 0; i < kRows; ++i) {
-            const Vec query = Vec::broadcast(queries + 4 * i);
+            const Vec query = queries.query(i, d);
 #pragma GCC unroll 4
             for (int j = 0; j < kRefRegisters; ++j) sum[i][j] = Vec::dot(sum[i][j], query, ref[j]);
         }
-        queries += 4 * kRows;
         code += 4 * kRefs;
     }
     if (chunk == Chunk::first || chunk == Chunk::middle) {
@@ -69,17 +82,30 @@ bool score_tile(const std::int8_t* queries, const RefPanel& refs, std::int64_t n
 }
 
 template <int kRows>
-constexpr void fill_tiles(Tile (&tile)[kMaxQueries + 1]) {
+bool score_packed(const std::int8_t* queries, const RefPanel& refs, std::int64_t num_dims, Chunk chunk,
+                  std::int32_t* carried, const Reach* reach, TileHits& hits) {
+    return score_tile<kRows>(Packed<kRows>{queries}, refs, num_dims, chunk, carried, reach, hits);
+}
+
+template <int kRows>
+bool score_gathered(const std::int8_t* const* row, std::int64_t first_dim, const RefPanel& refs, std::int64_t num_dims,
+                    Chunk chunk, std::int32_t* carried, const Reach* reach, TileHits& hits) {
+    return score_tile<kRows>(Gathered{row, first_dim}, refs, num_dims, chunk, carried, reach, hits);
+}
+
+template <int kRows>
+constexpr void fill_tiles(Screen& screen) {
     if constexpr (kRows > 0) {
-        tile[kRows] = &score_tile<kRows>;
-        fill_tiles<kRows - 1>(tile);
+        screen.tile[kRows] = &score_packed<kRows>;
+        screen.gathered[kRows] = &score_gathered<kRows>;
+        fill_tiles<kRows - 1>(screen);
     }
 }
 
 constexpr Screen make_screen(const char* name, bool (*runs_here)(const CpuFeatures&), int max_query_code,
                              int query_offset) {
-    Screen screen{name, runs_here, kQueries, kRefs, 4, max_query_code, query_offset, false, {}, &exact_dots, nullptr, nullptr};
-    fill_tiles<kQueries>(screen.tile);
+    Screen screen{name, runs_here, kQueries, kRefs, 4, max_query_code, query_offset, false, {}, {}, &exact_dots, &code_dot, &likeness, nullptr, nullptr};
+    fill_tiles<kQueries>(screen);
     return screen;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "exact_dots.inl"
+#include "likeness.inl"
 
 namespace asl::ratio_search {
 namespace {
@@ -105,18 +106,30 @@ bool score_tile(const std::int8_t* queries, const RefPanel& refs, std::int64_t n
     return any != 0;
 }
 
+// Tile loads want their rows at one distance: the queries are copied together first.
 template <int kRows>
-constexpr void fill_tiles(Tile (&tile)[kMaxQueries + 1]) {
+bool score_gathered(const std::int8_t* const* row, std::int64_t first_dim, const RefPanel& refs, std::int64_t num_dims,
+                    Chunk chunk, std::int32_t* carried, const Reach* reach, TileHits& hits) {
+    alignas(64) std::int8_t together[kQueries * kChunkDims];
+    for (int i = 0; i < kRows; ++i) __builtin_memcpy(together + i * num_dims, row[i] + first_dim, static_cast<std::size_t>(num_dims));
+    constexpr int kPadded = (kRows + 15) / 16 * 16;
+    __builtin_memset(together + kRows * num_dims, 0, static_cast<std::size_t>((kPadded - kRows) * num_dims));
+    return score_tile<kRows>(together, refs, num_dims, chunk, carried, reach, hits);
+}
+
+template <int kRows>
+constexpr void fill_tiles(Screen& screen) {
     if constexpr (kRows > 0) {
-        tile[kRows] = &score_tile<kRows>;
-        fill_tiles<kRows - 1>(tile);
+        screen.tile[kRows] = &score_tile<kRows>;
+        screen.gathered[kRows] = &score_gathered<kRows>;
+        fill_tiles<kRows - 1>(screen);
     }
 }
 
 constexpr Screen make_screen() {
     const auto runs_here = [](const CpuFeatures& cpu) { return cpu.amxint8 && cpu.avx512f; };
-    Screen screen{"amx", runs_here, kQueries, kRefs, 64, 127, 0, true, {}, &exact_dots, &enter, &leave};
-    fill_tiles<kQueries>(screen.tile);
+    Screen screen{"amx", runs_here, kQueries, kRefs, 64, 127, 0, true, {}, {}, &exact_dots, &code_dot, &likeness, &enter, &leave};
+    fill_tiles<kQueries>(screen);
     return screen;
 }
 

@@ -13,7 +13,7 @@ namespace asl::ratio_search {
 struct Hit {
     float lower;
     float upper;
-    std::uint32_t position;  // in norm order
+    std::uint32_t position;  // among the prepared references
 };
 
 // Exact scores of hits, in the order given.

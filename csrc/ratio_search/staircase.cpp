@@ -58,9 +58,12 @@ void Staircase::cut_tasks(const Shape& shape, int num_threads) {
     const bool enough = num_threads <= 1 || num_blocks >= 2 * num_threads;
     const std::int64_t wanted = enough ? 1 : divided_up(kTasksPerThread * num_threads, num_blocks);
     for (std::size_t b = 0; b < block.size(); ++b) {
-        const std::int64_t begin = block[b].any.begin / shape.refs_per_panel;
-        const std::int64_t end = divided_up(block[b].any.end, shape.refs_per_panel);
-        const std::int64_t stretch = std::max(divided_up(end - begin, wanted), kMinStretch);
+        const bool grouped = shape.grouped_panels > 0;
+        const std::int64_t begin = grouped ? 0 : block[b].any.begin / shape.refs_per_panel;
+        const std::int64_t end = grouped ? shape.grouped_panels : divided_up(block[b].any.end, shape.refs_per_panel);
+        const std::int64_t least = std::max(divided_up(end - begin, wanted), kMinStretch);
+        // The balls of a panel of centres are looked at together.
+        const std::int64_t stretch = grouped ? divided_up(least, shape.refs_per_panel) * shape.refs_per_panel : least;
         for (std::int64_t p = begin; p < end; p += stretch) task.push_back({b, {p, std::min(p + stretch, end)}});
     }
 }

@@ -34,6 +34,7 @@ struct Shape {
     int queries_per_panel = 0;
     int refs_per_panel = 0;
     std::int64_t queries_per_block = 0;  // at most
+    std::int64_t grouped_panels = 0;     // above 0: positions aren't in norm order, any of so many panels may be needed
 };
 
 struct Staircase {

@@ -57,6 +57,7 @@ __all__ = [
 
 DEVICES = ("cpu", "cuda")
 DIRECTIONS = ("copy", "original", "both")
+GROUPINGS = ("auto", "always", "never")
 MAX_REFS = 2**32 - 1  # a position is 32 bits wide in the screen's buffers
 MAX_PAIRS = 2**40
 MAX_DIMS = 2**17  # a dot of int8 codes is 32 bits wide
@@ -72,6 +73,8 @@ class PreparedRefs:
     codes: of all of row_ND, as `encode` makes them; then the rows are only read where survivors are scored.
     They are trusted: codes of other rows would hide pairs.
     hit_bytes: for hits that wait to be scored, in each thread of a search; fewer cost time.
+    grouping: "always" orders the rows by likeness, so that a search skips most of what is far from a query;
+    "auto" does where a sample has many near rows. On a CPU; preparing then takes several times as long.
     """
 
     def __init__(
@@ -85,10 +88,13 @@ class PreparedRefs:
         ids: Sequence[str] | None = None,
         codes: Codes | None = None,
         hit_bytes: int = HIT_BYTES,
+        grouping: str = "never",
         _instructions: str = "",
     ) -> None:
         if device not in DEVICES:
             raise ValueError(f"{WHO}: device must be one of {', '.join(DEVICES)}, got {device!r}")
+        if grouping not in GROUPINGS:
+            raise ValueError(f"{WHO}: grouping must be one of {', '.join(GROUPINGS)}, got {grouping!r}")
         self.device = device
         self.num_threads = checked_threads(num_threads)
         rows = stored_rows(row_ND, name)
@@ -111,7 +117,7 @@ class PreparedRefs:
         else:
             given = None if codes is None else (codes.code_ND, codes.scale_N, codes.residual_N)
             self._native = _C.prepare_cpu(
-                rows.array_ND, own_norm_N, norm_N, given, hit_bytes, self.num_threads, _instructions
+                rows.array_ND, own_norm_N, norm_N, given, hit_bytes, self.num_threads, _instructions, grouping
             )
 
     def __len__(self) -> int:

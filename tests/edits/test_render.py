@@ -12,7 +12,7 @@ from asl_fast.edits.geometry import scaling, shift
 from asl_fast.edits.render.filters import blurred
 from asl_fast.edits.render.values import random_bytes
 from asl_fast.edits.render.warping import resized
-from asl_fast.edits.steps import AddNoise, Erase, Screen, ShufflePixels, Warp
+from asl_fast.edits.steps import AddNoise, Erase, Screen, Shade, ShufflePixels, Warp
 
 MIRRORS = [scaling(x, y) for x in (1, -1) for y in (1, -1)]
 SWAP = np.array([[0.0, 1, 0], [1, 0, 0], [0, 0, 1]])
@@ -135,3 +135,11 @@ def test_noise_in_a_box_stays_in_it():
 def test_random_bytes_are_those_of_every_machine():
     assert random_bytes(1, 11).tolist() == random_bytes(1, 16).tolist()[:11]
     assert np.bincount(random_bytes(3, 1 << 16) >> 4).std() < 100
+
+
+@pytest.mark.parametrize("most", [0.6, 1.0, 1.8])
+def test_shade_multiplies_by_the_stretched_gains(most):
+    pixels = photo((90, 70))
+    gain = (most * np.random.default_rng(1).random((6, 5))).astype(np.float32)
+    expected = np.clip(pixels * cv2.resize(gain, (90, 70))[:, :, None].astype(float), 0, 255)
+    assert abs(drawn(Shade(gain), pixels) - expected).max() < 2.5

@@ -108,6 +108,15 @@ def test_content_is_what_is_left_of_the_photo(pool):
         assert trace.content == pytest.approx(left, abs=0.015), str(chain)
 
 
+def test_bound_of_what_is_visible_is_below_it():
+    seen = []
+    for seed in range(200):
+        trace = RECIPES["common"].sample(np.random.default_rng(seed), fit=Fit(edge_px=224)).trace(SIZE)
+        assert trace.least_visible <= trace.visible + 1e-3
+        seen.append(trace.least_visible > 0.9 * trace.visible)
+    assert np.mean(seen) > 0.6
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_visible_share_is_that_of_a_fine_mask(name):
     checked = 0

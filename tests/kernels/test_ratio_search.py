@@ -32,6 +32,7 @@ class Case:
     min_score: float | NDArray[np.float64] | None  # one number or one per query
     direction: str
     rank_N: NDArray[np.int64] | None = None
+    grouping: str = "never"
 
     def expected(self) -> plain.Found:
         return plain.ratio_search(
@@ -56,7 +57,13 @@ class Case:
         )
 
     def prepared(self, path: str, num_threads: int) -> PreparedRefs:
-        refs = PreparedRefs(self.ref_ND, norm_N=self.ref_norm_N, num_threads=num_threads, _instructions=path)
+        refs = PreparedRefs(
+            self.ref_ND,
+            norm_N=self.ref_norm_N,
+            num_threads=num_threads,
+            grouping=self.grouping,
+            _instructions=path,
+        )
         assert refs.path == path
         return refs
 
@@ -160,7 +167,8 @@ def cases(draw: st.DrawFn, large: bool = True) -> Case:
         rank_N = rng.permutation(num_refs) * 3
         rank_N[rng.random(num_refs) < draw(st.sampled_from([0.0, 0.3, 1.0]))] = -1
     direction = draw(st.sampled_from(DIRECTIONS))
-    return Case(query_QD, ref_ND, query_norm_Q, ref_norm_N, k, tau_Q, min_score, direction, rank_N)
+    grouping = draw(st.sampled_from(["never", "always"]))
+    return Case(query_QD, ref_ND, query_norm_Q, ref_norm_N, k, tau_Q, min_score, direction, rank_N, grouping)
 
 
 def assert_same_bits(expected: plain.Found | plain.FoundPairs, found: plain.Found | plain.FoundPairs) -> None:
@@ -270,8 +278,8 @@ def large_case(kind: str, *, num_dims: int = 9, num_refs: int = 4000, k: int = 5
 def assert_every_path_agrees(case: Case) -> None:
     expected = case.expected()
     for path in PATHS:
-        for num_threads in (1, 2, 7):
-            assert_same_bits(expected, case.found(path, num_threads))
+        for num_threads, grouping in ((1, "always"), (2, "never"), (2, "always"), (7, "always")):
+            assert_same_bits(expected, replace(case, grouping=grouping).found(path, num_threads))
 
 
 @pytest.mark.parametrize("kind", ["normal", "all equal", "near ties", "duplicates", "small integers"])
@@ -306,8 +314,52 @@ def test_a_pool_that_overflows_many_times_loses_none_of_the_best(
     case = replace(case, **{name: getattr(case, name)[:num_queries] for name in names})
     expected = case.expected_pairs(500, capped)
     for path in PATHS:
-        for num_threads in (1, 2, 7):
-            assert_same_bits(expected, case.best_pairs(path, num_threads, 500, capped))
+        for num_threads, grouping in ((1, "always"), (2, "never"), (7, "always")):
+            found = replace(case, grouping=grouping).best_pairs(path, num_threads, 500, capped)
+            assert_same_bits(expected, found)
+
+
+def cloudy_case(num_clouds: int, per_cloud: int, num_dims: int = 32) -> Case:
+    """Rows in tight clouds far from one another, and queries in some of the clouds."""
+    rng = np.random.default_rng(3)
+    centre_CD = rng.standard_normal((num_clouds, num_dims))
+    noise_ND = rng.standard_normal((num_clouds * per_cloud, num_dims))
+    ref_ND = (np.repeat(centre_CD, per_cloud, axis=0) + 0.1 * noise_ND).astype(np.float32)
+    rng.shuffle(ref_ND)
+    query_QD = ref_ND[:40] + np.float32(0.05) * rng.standard_normal((40, num_dims)).astype(np.float32)
+    return large_case("normal", num_dims=num_dims, num_refs=len(ref_ND), ref_ND=ref_ND, query_QD=query_QD)
+
+
+def test_grouped_references_give_the_same_bits_for_a_fraction_of_the_products() -> None:
+    case = cloudy_case(60, 150)
+    expected = case.expected()
+    for path in PATHS:
+        screened = {}
+        for grouping in ("never", "always"):
+            counts: dict[str, int] = {}
+            refs = replace(case, grouping=grouping).prepared(path, 1)
+            found = refs.nearest(case.question(), case.k, _counts=counts)
+            assert_same_bits(expected, (found.ref_row_QK, found.score_QK, found.ratio_QK))
+            screened[grouping] = counts["screened"]
+        most = 0.8 if path == "plain" else 0.5  # its panels are of 8 rows: looks alone are a quarter
+        assert screened["always"] < most * screened["never"], path
+
+
+def test_rows_are_grouped_only_where_many_have_near_ones() -> None:
+    clouds = cloudy_case(700, 100).ref_ND
+    isotropic = np.random.default_rng(4).standard_normal(clouds.shape, np.float32)
+    for ref_ND, is_grouped in ((clouds, True), (isotropic, False)):
+        screened = {}
+        for grouping in ("never", "auto"):
+            counts: dict[str, int] = {}
+            PreparedRefs(ref_ND, grouping=grouping).search(ref_ND[:20], k=1, _counts=counts)
+            screened[grouping] = counts["screened"]
+        assert (screened["auto"] < screened["never"] / 2) == is_grouped
+
+
+def test_an_unknown_grouping_is_refused() -> None:
+    with pytest.raises(ValueError, match="grouping must be one of auto, always, never, got 'often'"):
+        PreparedRefs([[1.0, 2.0]], grouping="often")
 
 
 def test_one_query_split_over_threads_gives_the_same_bits() -> None:

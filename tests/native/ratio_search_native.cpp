@@ -11,6 +11,8 @@
 #include <string>
 
 #include "../../csrc/common/aligned.h"
+#include "../../csrc/ratio_search/balls.h"
+#include "../../csrc/ratio_search/grouping.h"
 #include "../../csrc/ratio_search/norm_order.h"
 #include "../../csrc/ratio_search/ratio_search.h"
 #include "../../csrc/ratio_search/screen.h"
@@ -142,7 +144,8 @@ void every_path_equals_the_brute_force() {
             CHECK(same(pairs, best));
         };
         for (const std::string& path : cpu_paths()) {
-            const auto prepared = prepare_cpu(refs.stored(), nullptr, 1 << 20, 2, path);
+            const Grouping grouping = trial % 2 == 0 ? Grouping::always : Grouping::never;
+            const auto prepared = prepare_cpu(refs.stored(), nullptr, 1 << 20, 2, path, grouping);
             for (const int num_threads : {1, 2, 7}) agrees(*prepared, num_threads);
         }
         agrees(*prepare_chunked_on_host(refs.rows(), pick({1, 50, 400}), pick({1, 7, 1000})), 1);
@@ -151,7 +154,7 @@ void every_path_equals_the_brute_force() {
 
 // Screen one panel of queries against one of references, in chunks as the scan cuts them.
 struct Screened {
-    asl::Aligned<std::int8_t> query_code, ref_code;
+    asl::Aligned<std::int8_t> query_code, ref_code, line;
     asl::Aligned<float> inverse_scale{kMaxRefs};
     asl::Aligned<std::int32_t> start{kMaxRefs}, sum{kTileDots};
     CodedRow coded[kMaxQueries];
@@ -160,7 +163,8 @@ struct Screened {
     bool any = false;
 
     Screened(const Screen& screen, const Owned& queries, const Owned& refs, std::int64_t chunk_dims, double floor)
-        : query_code(kMaxQueries * screen.padded(refs.num_dims)), ref_code(kMaxRefs * screen.padded(refs.num_dims)) {
+        : query_code(kMaxQueries * screen.padded(refs.num_dims)), ref_code(kMaxRefs * screen.padded(refs.num_dims)),
+          line(kMaxQueries * screen.padded(refs.num_dims)) {
         const auto rows_of = [](const Owned& rows) {
             std::vector<const float*> row;
             for (std::int64_t r = 0; r < rows.rows().num_rows; ++r) row.push_back(rows.row(r));
@@ -179,7 +183,7 @@ struct Screened {
         }
         panel = interleave_refs(screen, num_refs, refs.num_dims, ref_code.data(), inverse_scale.data(), residual, start.data());
         encode_queries(screen, rows_of(queries).data(), queries.row_norm.data(), num_queries, refs.num_dims, chunk_dims,
-                       query_code.data(), coded);
+                       query_code.data(), line.data(), coded);
         Reach reach[kMaxQueries];
         for (int q = 0; q < num_queries; ++q) reach[q] = bound(q, refs).reach(floor);
         const std::int64_t padded = screen.padded(refs.num_dims);
@@ -224,6 +228,64 @@ void exact_scores_lie_in_the_intervals_of_the_screen() {
                         CHECK(score < floor || (some.any && (some.hits.hit[q] >> r & 1)));
                     }
                 }
+            }
+        }
+    }
+}
+
+// What skipping rests on: the centre of a panel is let through whenever one of the panel's rows reaches the floor.
+void no_ball_hides_a_row() {
+    std::mt19937 random(5);
+    for (const Screen* const* each = kScreens; *each != nullptr; ++each) {
+        const Screen& screen = **each;
+        if (!screen.runs_here(asl::cpu_features())) continue;
+        for (const std::int64_t num_dims : {1, 3, 64, 600}) {
+            for (int kind = 0; kind < kNumKinds; ++kind) {
+                const Owned refs = make_rows(kind, 300, num_dims, random), queries = make_rows(kind, screen.num_queries, num_dims, random);
+                Panels rows(screen, 300, num_dims);
+                std::vector<float> residual(static_cast<std::size_t>(rows.num_panels * screen.num_refs));
+                for (std::int64_t r = 0; r < 300; ++r) {
+                    const CodedRow coded = encode(refs.row(r), refs.row_norm[static_cast<std::size_t>(r)], num_dims, 127, rows.row(r));
+                    std::fill(rows.row(r) + num_dims, rows.row(r) + rows.padded_dims, std::int8_t{0});
+                    rows.inverse_scale.data()[r] = coded.inverse_scale;
+                    residual[static_cast<std::size_t>(r)] = coded.residual;
+                }
+                std::vector<std::uint32_t> order = grouped(rows, 2);
+                std::vector<std::uint32_t> every = order;
+                std::sort(every.begin(), every.end());
+                for (std::uint32_t r = 0; r < 300; ++r) CHECK(every[r] == r);
+                const Balls balls(rows, residual.data(), order, 2);
+                rows.interleave(residual.data(), 1);
+                const float longest = std::max(rows.longest, balls.centres.longest);
+                std::vector<const float*> row;
+                for (int q = 0; q < screen.num_queries; ++q) row.push_back(queries.row(q));
+                asl::Aligned<std::int8_t> code(kMaxQueries * rows.padded_dims), line(kMaxQueries * rows.padded_dims);
+                CodedRow coded[kMaxQueries];
+                encode_queries(screen, row.data(), queries.row_norm.data(), screen.num_queries, num_dims, rows.chunk_dims, code.data(),
+                               line.data(), coded);
+                asl::Aligned<std::int32_t> sum(kTileDots);
+                TileHits hits;
+                if (screen.enter != nullptr) screen.enter();
+                for (std::int64_t p = 0; p < rows.num_panels; ++p) {
+                    const std::int64_t end = std::min<std::int64_t>((p + 1) * screen.num_refs, 300);
+                    Reach reach[kMaxQueries];
+                    for (int q = 0; q < screen.num_queries; ++q) {
+                        double best = -2;
+                        for (std::int64_t i = p * screen.num_refs; i < end; ++i) {
+                            best = std::max(best, exact_score(queries, q, refs, order[static_cast<std::size_t>(i)]));
+                        }
+                        reach[q] = QueryBound(coded[q], longest, num_dims).reach(best);
+                    }
+                    bool any = false;
+                    balls.centres.in_chunks([&](std::int64_t first, std::int64_t length, Chunk chunk) {
+                        any = screen.tile[screen.num_queries](code.data() + first * screen.panel_rows(screen.num_queries),
+                                                              balls.centres.panel(p / screen.num_refs, first), length, chunk,
+                                                              sum.data(), reach, hits);
+                    });
+                    CHECK(any);
+                    for (int q = 0; q < screen.num_queries; ++q) CHECK(hits.hit[q] >> (p % screen.num_refs) & 1);
+                }
+                if (screen.leave != nullptr) screen.leave();
             }
         }
     }
@@ -312,7 +374,7 @@ void a_stopped_search_says_so_and_an_exception_of_a_task_arrives() {
     const Owned refs = make_rows(kNormal, 20000, 64, random);
     const std::vector<double> tau(refs.norm.size(), 10.0), min_score(refs.norm.size(), -2.0);
     Found found;
-    const auto prepared = prepare_cpu(refs.stored(), nullptr, 1 << 20, 2, "plain");
+    const auto prepared = prepare_cpu(refs.stored(), nullptr, 1 << 20, 2, "plain", Grouping::never);
     CHECK(!prepared->search(refs.rows(), {10, min_score.data(), tau.data(), Direction::copy}, 2,
                             [](std::int64_t, std::int64_t) { return false; }, found));
     std::vector<QueryPair> best;
@@ -334,6 +396,7 @@ void a_stopped_search_says_so_and_an_exception_of_a_task_arrives() {
 
 int main() {
     exact_scores_lie_in_the_intervals_of_the_screen();
+    no_ball_hides_a_row();
     the_bound_holds_where_all_errors_add_up();
     shortlist_is_right_when_the_screen_errs_as_much_as_it_may();
     every_path_equals_the_brute_force();

@@ -152,6 +152,16 @@ def test_random_direction_goes_both_ways_in_time_and_only_without_one(photos, ex
     assert over == {(16, 17), (19, 18), (18, 0), (0, 18)} and not even
 
 
+def test_random_directions_of_seeds_and_pairs_have_nothing_to_do_with_each_other(photos):
+    pairs = [Pair(16, 17, 0), Pair(18, 19, 0)]
+    turns = []
+    for seed in (0, 1):
+        views = views_of(photos, with_pairs(term="random"), seed, pairs, 16)
+        over = [views.plan(step).over_H2[:, 0].tolist() for step in range(12)]  # nests 4 or 5, and 6 or 7
+        turns += [tuple(nest % 2 for nest in nests) for nests in zip(*over, strict=True)]
+    assert len(set(turns)) == 4
+
+
 def test_whole_photos_of_a_pair_are_always_compared(photos, executor):
     """Even where the model sees only the middle of a photo that is not square."""
     batch = pair_batch(photos, executor)

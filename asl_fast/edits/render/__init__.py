@@ -64,13 +64,20 @@ _DRAW: dict[type[PlannedStep], Callable[[Pixels, Any, Pool], Pixels]] = {
 
 def render(steps: Sequence[Step], pixels: Pixels, pool: Pool) -> Pixels:
     """The picture after all steps. `pixels` (height, width, 3) is not changed."""
+    if pixels.ndim != 3:
+        return draw([], pixels, pool)
+    return draw(planned(steps, (pixels.shape[1], pixels.shape[0])), pixels, pool)
+
+
+def draw(plan: Sequence[PlannedStep], pixels: Pixels, pool: Pool) -> Pixels:
+    """The picture after a plan that was made for its size."""
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
         raise ValueError(
             f"render: pixels must be uint8 RGB (height, width, 3), got {pixels.dtype} {pixels.shape}"
         )
-    if not steps:
+    if not plan:
         return pixels
     pixels = pixels.view()  # not its own data: steps draw on a copy
-    for step in planned(steps, (pixels.shape[1], pixels.shape[0])):
+    for step in plan:
         pixels = _DRAW[type(step)](pixels, step, pool)
     return pixels

@@ -107,8 +107,10 @@ def _scattered(number: int, share: float, seed: int) -> NDArray[np.uint32]:
 
 def shade(pixels: Pixels, step: Shade, pool: Pool) -> Pixels:
     height, width = pixels.shape[:2]
-    gain = cv2.resize(step.gain, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.multiply(pixels, cv2.merge((gain, gain, gain)), dtype=cv2.CV_8U))
+    most = max(1.0, float(step.gain.max()))
+    coarse = np.rint(step.gain * (255 / most)).astype(np.uint8)  # bytes: four times less than floats to move
+    gain = cv2.cvtColor(cv2.resize(coarse, (width, height)), cv2.COLOR_GRAY2RGB)
+    return np.asarray(cv2.multiply(pixels, gain, None, most / 255), np.uint8)
 
 
 def screen(pixels: Pixels, step: Screen, pool: Pool) -> Pixels:

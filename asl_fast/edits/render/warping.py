@@ -168,6 +168,10 @@ def _framed(pixels: Pixels, left: int, top: int, size: Size, fill: tuple[int, ..
     if left <= 0 and top <= 0 and left + width >= size[0] and top + height >= size[1]:
         whole = left == top == 0 and (width, height) == size
         return pixels if whole else pixels[-top : size[1] - top, -left : size[0] - left]
+    right, bottom = size[0] - left - width, size[1] - top - height
+    if min(left, top, right, bottom) >= 0:
+        border = (top, bottom, left, right, cv2.BORDER_CONSTANT)
+        return _uint8(cv2.copyMakeBorder(pixels, *border, None, fill))
     result = plain(size, fill)
     _copy_to(result, pixels, left, top)
     return result

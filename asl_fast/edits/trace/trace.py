@@ -124,6 +124,14 @@ class Trace:
         return float((weight_HW * self._uncovered(grid)).sum()) / whole
 
     @property
+    def least_visible(self) -> float:
+        """A bound below `visible` for which no letter is drawn: they count as solid, and covers as apart."""
+        if not self._shades:
+            return self.clear
+        dark = sum(shade.cover.opacity * self._photo_px(shade.polygon) for shade in self._shades)
+        return self.clear * max(0.0, 1 - dark / self._photo_px(self._outline))
+
+    @cached_property
     def _shades(self) -> list[_Shade]:
         """What each cover hides of the region; those beside it are left out."""
         if not self.covers or self._region_area == 0:

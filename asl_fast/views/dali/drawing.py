@@ -1,12 +1,11 @@
 """Batches of pictures, each with operations of its own, drawn kind by kind.
 
-In every round the kind that most pictures wait for is done to all of them in one call. A batch of BoT
-chains takes some fifty calls then, however large it is; in the order of the chains it would be thousands.
+In every round one kind of operation is done to all pictures that wait for it, in one call. A batch of BoT
+chains takes some fifty rounds then, large or small; in the order of the chains it would be thousands.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -78,7 +77,7 @@ def draw(
         return draw(some, ways, station)
 
     while waiting := [place for place, number in enumerate(done) if number < len(operations[place])]:
-        kind = _most_wanted([type(operations[place][done[place]]) for place in waiting])
+        kind = _next_kind(waiting, operations, done)
         places = [place for place in waiting if type(operations[place][done[place]]) is kind]
         some = [drawn[place] for place in places]
         wanted: list[Any] = [operations[place][done[place]] for place in places]
@@ -92,6 +91,9 @@ def draw(
     return drawn
 
 
-def _most_wanted(kinds: Sequence[type]) -> type:
-    """The first of the most frequent, so that the order is the same in every run."""
-    return Counter(kinds).most_common(1)[0][0]
+def _next_kind(
+    waiting: Sequence[int], operations: Sequence[Sequence[Operation]], done: Sequence[int]
+) -> type:
+    """What the first of the pictures with the most operations left waits for."""
+    behind = max(waiting, key=lambda place: len(operations[place]) - done[place])
+    return type(operations[behind][done[behind]])

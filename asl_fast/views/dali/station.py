@@ -64,7 +64,7 @@ class Station:
 
     def on_host(self, pictures: Sequence[Picture]) -> list[Pixels]:
         """Pictures as arrays that nobody may draw on: they may be DALI's own memory."""
-        return [np.asarray(picture) for picture in parts(self.batch(pictures).cpu())]
+        return [self.as_torch(picture).cpu().numpy() for picture in pictures]  # PyTorch waits for the copy
 
     def as_torch(self, picture: Picture) -> torch.Tensor:
         """A picture as a tensor that shares its memory."""

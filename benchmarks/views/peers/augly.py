@@ -42,7 +42,7 @@ from asl_fast.edits.photometric.noise import Noise
 from asl_fast.edits.photometric.pixelise import Pixelise
 from asl_fast.edits.photometric.sharpen import Sharpen
 from asl_fast.edits.photometric.shuffle import Shuffle
-from asl_fast.edits.steps import MedianFilter, Onto, Over, Size, size_after
+from asl_fast.edits.steps import MedianFilter, Onto, Over, Size
 from benchmarks.views.peers.peer import Doing, Peer, box_of, new_size, other_of, same
 
 Picture = Image.Image
@@ -169,11 +169,11 @@ class Augly(Peer):
     def counterpart(self, chain: Chain, size: Size) -> Chain:
         edits: list[Edit] = []
         for edit in self.known(chain).edits:
-            canvas = new_size(edit, size)
             edits.append(edit)
+            before, size = size, new_size(edit, size)
             if isinstance(edit, Rotate):
-                edits.append(_upright_part(size, canvas, edit.degrees))
-            size = size_after([step for last in edits[-1:] for step in last.steps(canvas)], canvas)
+                edits.append(_upright_part(before, size, edit.degrees))
+                size = new_size(edits[-1], size)
         return Chain(tuple(edits))
 
     def decode(self, data: bytes) -> Picture:
