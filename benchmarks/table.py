@@ -47,10 +47,8 @@ def section(report: dict[str, Any]) -> str:
     for case, engines in cases.items():
         peer = engines["flat"]["pairs_per_s"]
         for engine, info in engines.items():
-            rate = info["pairs_per_s"]
-            lines.append(
-                f"| {case} | {search_tables.WHAT[engine]} | {rate / 1e6:.0f} | {rate / peer:.2f} | {info['answer']} |"
-            )
+            rate, what = info["pairs_per_s"], search_tables.WHAT[engine]
+            lines.append(f"| {case} | {what} | {rate / 1e6:.0f} | {rate / peer:.2f} | {info['answer']} |")
     return "\n".join(lines) + "\n"
 
 

@@ -262,8 +262,8 @@ class NumKong(Blocks):
 class USearch(Peer):
     """usearch.index.search(exact=True), inner products of unit rows, unfiltered.
 
-    It holds 16 bytes for every pair until it has sorted them, 16 GB at 1M x 1,000: it is given as many queries
-    at once as take 1 GB.
+    It holds 16 bytes for every pair until it has sorted them, 16 GB at 1M x 1,000: it is given as many
+    queries at once as take 1 GB.
     """
 
     def __init__(self, work: Work) -> None:
