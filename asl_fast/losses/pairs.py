@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 ORDERED_BY = ("both", "area", "content")
+_MORE = 1 + 1e-6  # less than this is rounding: two crops of the same pixels hold the same
 _EVEN = 0.9  # shares of content at least this close count as the same share
 
 
@@ -26,7 +27,7 @@ def content_pairs(nest_B: Tensor, area_B: Tensor, content_B: Tensor, ordered_by:
     if ordered_by != "content":
         more_BB &= area_B[:, None] > area_B[None, :]
     if ordered_by != "area":
-        more_BB &= content_B[:, None] > content_B[None, :]
+        more_BB &= content_B[:, None] > _MORE * content_B[None, :]
     return torch.nonzero(more_BB)
 
 

@@ -14,7 +14,7 @@ import torch
 from asl_fast.edits import Chain, Pixels
 from benchmarks.process import EngineProcess, serve
 from benchmarks.views.cases import Case
-from benchmarks.views.peers import Peer, peer_named
+from benchmarks.views.peers import ENVIRONMENT, Peer, peer_named
 
 PATIENCE_SECONDS = 120
 _LEAST_SECONDS = 0.03  # of a round
@@ -27,7 +27,8 @@ class Editor(EngineProcess):
     """`pictures`: the decoded pictures of each kind of case. PeerError if the peer isn't installed."""
 
     def __init__(self, peer: str, pictures: Pictures, pool: list[Pixels]) -> None:
-        super().__init__(_serve, (peer, pictures, pool), patience_s=PATIENCE_SECONDS)
+        given = (peer, pictures, pool)
+        super().__init__(_serve, given, patience_s=PATIENCE_SECONDS, environment=ENVIRONMENT)
 
     def take(self, key: str, case: Case) -> list[Chain] | None:
         """Prepare a case. Returns what we do where the peer does this, None if it has none of its edits."""

@@ -22,7 +22,7 @@ from asl_fast.images import Framing, ImageFile, Resize, load_batches, read_heade
 from asl_fast.views import CpuExecutor, FilePhotos, ViewExecutor, ViewOrder, stream
 from benchmarks.process import EngineProcess, serve
 from benchmarks.views.cases import EDGE_PX
-from benchmarks.views.peers import PEERS, Native, Peer, peer_named
+from benchmarks.views.peers import ENVIRONMENT, PEERS, Native, Peer, peer_named
 
 PATIENCE_SECONDS = 300
 CACHE_BYTES = 16 << 20  # of decoded photos: less than a pass, or photos would be decoded once for all passes
@@ -62,7 +62,9 @@ class Loader(EngineProcess):
     """PeerError if the engine isn't installed."""
 
     def __init__(self, engine: str) -> None:
-        super().__init__(_serve, (engine,), patience_s=PATIENCE_SECONDS, with_children=True)
+        super().__init__(
+            _serve, (engine,), patience_s=PATIENCE_SECONDS, environment=ENVIRONMENT, with_children=True
+        )
 
     def take(self, key: str, job: Job) -> tuple[Chain, ...]:
         """Start what is needed, go through all files once. Returns what we do where the engine does this."""

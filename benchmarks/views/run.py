@@ -168,7 +168,7 @@ def viewing(paths: list[Path], amount: Amount, cores: tuple[int, ...]) -> Iterat
         ours = _loader(stack, "ours")
         peers, missing = _started(EDITORS, lambda name: _loader(stack, name))
         for num in cores:
-            job = Job(some, num, chains)
+            job = Job(some, num, chains, batch=32)  # several for each worker
             mine = {name: (ours, f"{num} {name}") for name in peers}
             yield from _loaded("views", job, EDITORS, mine, peers, missing, amount.viewed_rounds)
 

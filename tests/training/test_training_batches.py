@@ -215,7 +215,7 @@ def test_content_can_order_views_that_area_orders_otherwise(photos, executor):
             )
             found[ordered_by] |= {(step, *pair) for pair in batch.over_P2.tolist()}
             if ordered_by == "content":
-                content = torch.tensor([trace.content for trace in batch.trace_B])
+                content = torch.tensor([trace.content for trace in batch.trace_B], dtype=torch.float64)
                 assert (content[batch.over_P2[:, 0]] > content[batch.over_P2[:, 1]]).all()
     assert found["both"] == found["area"] & found["content"]
     assert found["both"] < found["area"] and found["both"] < found["content"]

@@ -105,7 +105,7 @@ AGREE = {
     "mosaic": ([Mosaic((23, 17))], 1.2, 6),
     "jpeg": ([Recompress("jpeg", 12)], 0.05, 1),
     "webp": ([Recompress("webp", 30)], 0, 0),
-    "shade": ([Shade(GAINS)], 0.05, 1),
+    "shade": ([Shade(GAINS)], 0.25, 1),
     "screen": ([Screen(TILE, 4, False)], 0.05, 1),
     "grey screen": ([Screen(TILE, 2, True)], 0.05, 1),
     "edges": ([DrawEdges("canny", 1.0, 0.2, 0.5, 2, BLACK, RED)], 0, 0),

@@ -18,6 +18,8 @@ PEERS = {
     "augly": "Augly",
 }
 
+ENVIRONMENT = {"NO_ALBUMENTATIONS_UPDATE": "1"}  # else importing it asks the internet for a newer one
+
 
 def peer_named(name: str) -> Peer:
     """ImportError if it isn't installed."""
@@ -25,4 +27,4 @@ def peer_named(name: str) -> Peer:
     return peer
 
 
-__all__ = ["Native", "PEERS", "Peer", "peer_named"]
+__all__ = ["ENVIRONMENT", "Native", "PEERS", "Peer", "peer_named"]

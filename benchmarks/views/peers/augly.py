@@ -1,7 +1,7 @@
 """AugLy's functions on PIL pictures.
 
-Importing it needs libmagic (Debian: libmagic1), with which it looks at the type of files; pictures in memory
-never get there, so where the library is missing an empty module stands in for it.
+Importing it needs libmagic (Debian: libmagic1), which tells it the type of files, such as its emoji. Where
+that library is missing, the name of the file tells it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import io
+import mimetypes
 import sys
 import types
 from collections.abc import Sequence
@@ -20,7 +21,9 @@ from PIL import Image, ImageFilter
 try:
     import magic  # noqa: F401
 except ImportError:
-    sys.modules["magic"] = types.ModuleType("magic")
+    _magic = types.ModuleType("magic")
+    _magic.from_file = lambda name, mime: mimetypes.guess_type(name)[0]  # type: ignore[attr-defined]
+    sys.modules["magic"] = _magic
 
 import augly.image as augly
 from augly.image.utils import rotated_rect_with_max_area
