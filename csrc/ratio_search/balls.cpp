@@ -13,6 +13,9 @@ namespace {
 // Of a squared distance: covers what double loses where codes are at most 2 long.
 constexpr double kMargin = 0x1p-40;
 
+// Rows of other things have a cosine near 0.1, the best of a query mostly above 0.8.
+constexpr float kSmall = 0.7F;
+
 struct Ball {
     std::vector<std::int8_t> centre;
     float inverse_scale = 1;
@@ -55,32 +58,9 @@ Ball around(const Panels& rows, const float* residual, const std::uint32_t* posi
     return ball;
 }
 
-// Every row to its place, one cycle of places after the other.
-void move(Panels& rows, float* residual, const std::vector<std::uint32_t>& order) {
-    const auto size = static_cast<std::size_t>(rows.padded_dims);
-    std::vector<bool> done(order.size());
-    std::vector<std::int8_t> kept(size);
-    for (std::size_t start = 0; start < order.size(); ++start) {
-        if (done[start]) continue;
-        std::copy_n(rows.row(static_cast<std::int64_t>(start)), size, kept.data());
-        const float kept_scale = rows.inverse_scale.data()[start], kept_residual = residual[start];
-        std::size_t to = start;
-        for (std::size_t from = order[to]; from != start; to = from, from = order[to]) {
-            std::copy_n(rows.row(static_cast<std::int64_t>(from)), size, rows.row(static_cast<std::int64_t>(to)));
-            rows.inverse_scale.data()[to] = rows.inverse_scale.data()[from];
-            residual[to] = residual[from];
-            done[to] = true;
-        }
-        std::copy_n(kept.data(), size, rows.row(static_cast<std::int64_t>(to)));
-        rows.inverse_scale.data()[to] = kept_scale;
-        residual[to] = kept_residual;
-        done[to] = true;
-    }
-}
-
 }  // namespace
 
-Balls::Balls(Panels& rows, float* residual, std::vector<std::uint32_t>& order, int num_threads)
+Balls::Balls(const Panels& rows, const float* residual, std::vector<std::uint32_t>& order, int num_threads)
     : centres(rows.screen, rows.num_panels, rows.num_dims), ranks(static_cast<std::size_t>(rows.num_panels)) {
     const std::int64_t size = rows.screen.num_refs;
     std::vector<Ball> ball(ranks.size());
@@ -113,8 +93,32 @@ Balls::Balls(Panels& rows, float* residual, std::vector<std::uint32_t>& order, i
         ranks[static_cast<std::size_t>(p)] = {*least, std::int64_t{*most} + 1};
     }
     order = std::move(sorted);
-    move(rows, residual, order);
     centres.interleave(radius.data(), num_threads);
+    const auto num_small = std::count_if(radius.begin(), radius.end(), [](float each) { return each < kSmall; });
+    small_share = static_cast<double>(num_small) / static_cast<double>(rows.num_panels);
+}
+
+// One cycle of places after the other.
+void reorder(Panels& rows, float* residual, const std::vector<std::uint32_t>& order) {
+    const auto size = static_cast<std::size_t>(rows.padded_dims);
+    std::vector<bool> done(order.size());
+    std::vector<std::int8_t> kept(size);
+    for (std::size_t start = 0; start < order.size(); ++start) {
+        if (done[start]) continue;
+        std::copy_n(rows.row(static_cast<std::int64_t>(start)), size, kept.data());
+        const float kept_scale = rows.inverse_scale.data()[start], kept_residual = residual[start];
+        std::size_t to = start;
+        for (std::size_t from = order[to]; from != start; to = from, from = order[to]) {
+            std::copy_n(rows.row(static_cast<std::int64_t>(from)), size, rows.row(static_cast<std::int64_t>(to)));
+            rows.inverse_scale.data()[to] = rows.inverse_scale.data()[from];
+            residual[to] = residual[from];
+            done[to] = true;
+        }
+        std::copy_n(kept.data(), size, rows.row(static_cast<std::int64_t>(to)));
+        rows.inverse_scale.data()[to] = kept_scale;
+        residual[to] = kept_residual;
+        done[to] = true;
+    }
 }
 
 }  // namespace asl::ratio_search

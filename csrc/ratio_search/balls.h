@@ -16,10 +16,14 @@ namespace asl::ratio_search {
 struct Balls {
     Panels centres;            // row p: of panel p
     std::vector<Range> ranks;  // of panel p's rows in norm order, from the first to behind the last
+    double small_share;        // of the panels: with a radius that lets most queries pass them by
 
-    // Puts `rows`, row-major and with one residual each, into an order of small balls, tightest panels first.
-    // order: the rows' present positions in their new order, as grouped() has it; the panels in it are sorted.
-    Balls(Panels& rows, float* residual, std::vector<std::uint32_t>& order, int num_threads);
+    // Around `rows` that will stand in `order`: the present positions of rows, row-major and with one residual each,
+    // as grouped() has them. The panels in it are sorted, tightest first.
+    Balls(const Panels& rows, const float* residual, std::vector<std::uint32_t>& order, int num_threads);
 };
+
+// Every row to its place.
+void reorder(Panels& rows, float* residual, const std::vector<std::uint32_t>& order);
 
 }  // namespace asl::ratio_search

@@ -11,6 +11,8 @@
 namespace asl::ratio_search {
 namespace {
 
+constexpr double kLeastSmall = 0.5;  // of the balls: with fewer small ones, looking costs more than it saves
+
 std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
 
 }  // namespace
@@ -82,12 +84,20 @@ CpuRefs::CpuRefs(const StoredRows& refs, const StoredCodes* codes, std::int64_t 
         });
     }
     if (grouping == Grouping::always || (grouping == Grouping::if_it_pays && grouping_pays(panels, num_threads))) {
-        rank = grouped(panels, num_threads);
-        balls = std::make_unique<Balls>(panels, filling.residual(), rank, num_threads);
-        longest = balls->centres.longest;
+        group(filling.residual(), grouping == Grouping::always ? 0.0 : kLeastSmall, num_threads);
     }
     panels.interleave(filling.residual(), num_threads);
     longest = std::max(longest, panels.longest);
+}
+
+void CpuRefs::group(float* residual, double least_small, int num_threads) {
+    std::vector<std::uint32_t> order_of_groups = grouped(panels, num_threads);
+    auto around = std::make_unique<Balls>(panels, residual, order_of_groups, num_threads);
+    if (around->small_share < least_small) return;
+    rank = std::move(order_of_groups);
+    reorder(panels, residual, rank);
+    balls = std::move(around);
+    longest = balls->centres.longest;
 }
 
 }  // namespace asl::ratio_search

@@ -47,6 +47,7 @@ struct CpuRefs : Refs {
 
    private:
     class Filling;
+    void group(float* residual, double least_small, int num_threads);
     Staircase staircase(const Rows& queries, const Wanted& wanted, int num_threads) const;
     // Every task of the staircase: one answer each, or all into the pool. False if `tell` asked to stop.
     bool scan(const Rows& queries, const Wanted& wanted, const Staircase& stairs, int num_threads, const Tell& tell,

@@ -293,7 +293,7 @@ class Cell {
 
 bool grouping_pays(const Panels& rows, int num_threads) {
     constexpr std::int64_t kProbes = 64, kThin = 8, kLeastRows = 1 << 16;
-    constexpr double kNear = 0.8, kLeastShare = 0.25;
+    constexpr double kNear = 0.8, kLeastShare = 0.5;
     if (rows.num_rows < kLeastRows) return false;
     std::vector<std::int64_t> near(kProbes);
     const std::int64_t needed = rows.screen.num_refs / kThin;  // of one row in kThin

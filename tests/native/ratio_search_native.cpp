@@ -255,6 +255,7 @@ void no_ball_hides_a_row() {
                 std::sort(every.begin(), every.end());
                 for (std::uint32_t r = 0; r < 300; ++r) CHECK(every[r] == r);
                 const Balls balls(rows, residual.data(), order, 2);
+                reorder(rows, residual.data(), order);
                 rows.interleave(residual.data(), 1);
                 const float longest = std::max(rows.longest, balls.centres.longest);
                 std::vector<const float*> row;
