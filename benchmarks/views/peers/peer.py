@@ -53,11 +53,11 @@ class Peer(ABC):
         return picture
 
     def one_batch(self, pictures: Sequence[Native]) -> Native:
-        raise NotImplementedError(f"{self.name} edits one picture at a time")
+        raise TypeError(f"{self.name} edits one picture at a time")
 
     def singles(self, batch: Native) -> Sequence[Native]:
         """The pictures of a batch."""
-        raise NotImplementedError(f"{self.name} edits one picture at a time")
+        raise TypeError(f"{self.name} edits one picture at a time")
 
     def known(self, chain: Chain) -> Chain:
         """The chain less what the peer can't do."""
