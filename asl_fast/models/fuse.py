@@ -1,71 +1,17 @@
-"""Batch norm folded into the convolution before it: the same rows, two fifths faster on a CPU.
-
-In eval mode a batch norm is a scale and a shift for each channel, so conv -> norm is one conv with
-other weights. Which norm reads which conv is seen by running one picture, not guessed from names.
-"""
+"""Batch norm folded into the convolution before it, for good: the same rows, two fifths faster on a CPU."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from asl_fast.models.norm_pairs import join_norms
 
-@torch.inference_mode(False)
-@torch.no_grad()
+
 def fuse_norms(model: nn.Module, example: Tensor) -> nn.Module:
-    """Fold every batch norm that alone reads a Conv2d into it, in place; returns `model`, in eval mode.
-
-    A pair stays apart where the conv or the norm runs more than once. Where the fused model would give
-    other outputs for `example` (a conv whose output is read elsewhere too), nothing is fused.
-    """
-    model.eval()
-    before = model(example)
-    pairs = _pairs(model, example)
-    saved: list[Any] = [(conv, conv.weight, conv.bias, norm.forward) for conv, norm in pairs]
-    for conv, norm in pairs:
-        _fold(conv, norm)
-    difference = (model(example) - before).abs().max()
-    if not difference <= 1e-3 * before.abs().max():
-        for (conv, weight, bias, forward), (_, norm) in zip(saved, pairs, strict=True):
-            conv.weight, conv.bias = weight, bias
-            norm.forward = forward  # type: ignore[method-assign]
+    """Fold every batch norm that `join_norms` finds into its conv, in place; returns `model`, in eval."""
+    join_norms(model, example, _fold)
     return model
-
-
-def _pairs(model: nn.Module, example: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
-    """Convs and the norm whose input is the very tensor that the conv put out."""
-    conv_of: dict[int, nn.Conv2d] = {}
-    outputs: list[Tensor] = []  # kept alive, so that no id is used twice
-    calls: dict[nn.Module, int] = {}
-    pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
-
-    def saw_conv(conv: nn.Module, _: Any, output: Tensor) -> None:
-        assert isinstance(conv, nn.Conv2d)
-        calls[conv] = calls.get(conv, 0) + 1
-        conv_of[id(output)] = conv
-        outputs.append(output)
-
-    def saw_norm(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        assert isinstance(norm, nn.BatchNorm2d)
-        calls[norm] = calls.get(norm, 0) + 1
-        if id(inputs[0]) in conv_of:
-            pairs.append((conv_of.pop(id(inputs[0])), norm))
-
-    hooks = []
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            hooks.append(module.register_forward_hook(saw_conv))
-        elif isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:
-            hooks.append(module.register_forward_pre_hook(saw_norm))
-    try:
-        model(example)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return [pair for pair in pairs if calls[pair[0]] == calls[pair[1]] == 1]
 
 
 def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
@@ -73,6 +19,3 @@ def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     assert mean is not None and var is not None
     folded = fuse_conv_bn_weights(conv.weight, conv.bias, mean, var, norm.eps, norm.weight, norm.bias)
     conv.weight, conv.bias = folded
-    # timm's BatchNormAct2d also holds what comes after the norm
-    after = [getattr(norm, name) for name in ("drop", "act") if hasattr(norm, name)]
-    norm.forward = nn.Sequential(*after).forward  # type: ignore[method-assign]

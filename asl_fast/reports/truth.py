@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 
 from asl_fast.files import csv_rows
 
@@ -24,7 +25,7 @@ class Truth:
         if len(set(self.pairs)) != len(self.pairs):
             raise ValueError(f"{self.name}: a pair stands twice; every match must stand there once")
 
-    @property
+    @cached_property
     def matched_queries(self) -> frozenset[str]:
         return frozenset(query_id for query_id, _ in self.pairs)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from asl_fast.losses import AslLoss
-from asl_fast.models import Descriptor
+from asl_fast.models import Descriptor, join_frozen_norms
 from asl_fast.training.settings import TrainSettings
 from asl_fast.training.views import ViewBatch
 
@@ -30,6 +30,11 @@ class Trainer:
         _freeze(self.descriptor, settings.frozen_share)
         self.ema = copy.deepcopy(self.descriptor).eval().requires_grad_(False)
         self.optimizer = _optimizer(self.descriptor, loss, settings)
+        if settings.frozen_statistics:
+            edge_px = self.descriptor.config.edge_px
+            generator = torch.Generator().manual_seed(0)
+            example = torch.randint(0, 256, (1, 3, edge_px, edge_px), generator=generator)
+            join_frozen_norms(self.descriptor, example.to(device))
 
     def train_step(self, batch: ViewBatch) -> dict[str, float]:
         """Learn from one batch; return the scalars to log. ValueError if loss or gradient is not finite."""

@@ -9,7 +9,7 @@ import torch
 from tiny_descriptor import make_descriptor
 
 from asl_fast.models import Descriptor, DescriptorConfig, GeM, fuse_norms
-from asl_fast.models.fuse import _pairs
+from asl_fast.models.norm_pairs import norm_pairs
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_fused_norms_keep_the_rows(backbone, pixels):
 def test_every_norm_of_a_resnet_is_fused(tiny, pixels):
     norms = [layer for layer in tiny.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
     with torch.inference_mode():
-        assert len(_pairs(tiny, pixels)) == len(norms) > 10
+        assert len(norm_pairs(tiny, pixels)) == len(norms) > 10
 
 
 class ReadTwice(torch.nn.Module):
