@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from asl_fast.files import replacing
 from asl_fast.images import Failure, ImageFile, Resize
 from asl_fast.models import DescriptorConfig, load_descriptor, save_descriptor
 from asl_fast.training.best import Best
@@ -81,7 +82,11 @@ def train(
     """
     check_input(views_from)
     start = load_descriptor(settings.start, device)
-    config = dataclasses.replace(start.config, edge_px=settings.edge_px or start.config.edge_px)
+    config = dataclasses.replace(
+        start.config,
+        edge_px=settings.edge_px or start.config.edge_px,
+        gain_width=settings.gain_width or start.config.gain_width,
+    )
     check_same_run(out, run_identity(files, pairs, settings, seed, views_from, start.fingerprint))
     on = torch.device(device)
     listed, numbered = number_pairs(files, pairs)
@@ -89,6 +94,7 @@ def train(
         listed, _PHOTO_EDGES * config.edge_px, num_threads=num_threads, progress=progress
     )
     split = split_photos(photos, listed, len(files), numbered, folder, settings.held_back_share, seed)
+    _list_held_back(out, [photos.files[number] for number in split.held])
     resize = Resize(edge_px=config.edge_px, mode=config.resize_mode)
     view_resize = Resize(edge_px=settings.view_edge_px or config.edge_px, mode=config.resize_mode)
     views = Views(split.train_set, view_resize, settings, seed)
@@ -123,6 +129,13 @@ def train(
         pairs_after=after.pairs,
         waited_share=waited_share,
     )
+
+
+def _list_held_back(out: Path, files: Sequence[ImageFile]) -> None:
+    """held_back.txt: photos that can calibrate this model. A member of a tar shard has no path to list."""
+    with replacing(out / "held_back.txt") as path:
+        lines = [f"{Path(file.path).resolve()}\n" for file in files if file.member is None]
+        path.write_text("".join(lines), encoding="utf-8")
 
 
 def _trainer(

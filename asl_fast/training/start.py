@@ -22,9 +22,10 @@ def start_descriptor(module: nn.Module, config: DescriptorConfig, name: str) -> 
             f"--model {name}: TorchScript files can't be trained; start from a timm model or a folder"
         )
     descriptor = Descriptor(config)
-    new = [] if module.config.gain_width else ["gain."]  # a start without a gain gets one that does nothing yet
+    # a start without a gain gets one that does nothing yet
+    new = () if module.config.gain_width else ("gain.",)
     told = descriptor.load_state_dict(module.state_dict(), strict=False)
-    assert not told.unexpected_keys and all(name.startswith(tuple(new)) for name in told.missing_keys)
+    assert not told.unexpected_keys and all(name.startswith(new) for name in told.missing_keys)
     return descriptor
 
 

@@ -162,7 +162,8 @@ class Views:
         nested_P2 = content_pairs(nest_B, area_B, content_B, self._settings.ordered_by)
         if self._settings.plain_over_edited:
             plain_B, edited_B = (
-                torch.tensor([tells(order.chain) for order in plan.orders]) for tells in (_is_plain, _is_edited)
+                torch.tensor([tells(order.chain) for order in plan.orders])
+                for tells in (_is_plain, _is_edited)
             )
             nested_P2 = torch.cat([nested_P2, plain_pairs(nest_B, plain_B, edited_B)]).unique(dim=0)
         pixels_BHWC = torch.as_tensor(made.pixels_BHWC)

@@ -57,14 +57,15 @@ def nested_crops(
     """`num_crops` crops of falling area, each inside the last.
 
     Areas are drawn from [least_area, 1] of the photo; with probability whole_share the first is all of it.
-    same_share: of the further ones, how many ask for all of it, too, so that they are as the one before or whole.
+    same_share: of the further ones, how many ask for all of it too: they are like the one before, or whole.
     stretch: a crop's width-to-height ratio is up to this factor off the photo's own, either way.
     """
-    shares = (whole_share, same_share)
-    if num_crops < 1 or not 0 < least_area <= 1 or not all(0 <= share <= 1 for share in shares) or stretch < 1:
+    shares_fit = 0 <= whole_share <= 1 and 0 <= same_share <= 1
+    if num_crops < 1 or not 0 < least_area <= 1 or not shares_fit or stretch < 1:
         raise ValueError(
-            "nested_crops: num_crops must be 1 or more, least_area in (0, 1], whole_share and same_share in "
-            f"[0, 1], stretch 1 or more, got {num_crops}, {least_area}, {whole_share}, {same_share}, {stretch}"
+            "nested_crops: num_crops must be 1 or more, least_area in (0, 1], whole_share and same_share "
+            "in [0, 1], stretch 1 or more, "
+            f"got {num_crops}, {least_area}, {whole_share}, {same_share}, {stretch}"
         )
     areas = rng.uniform(least_area, 1, num_crops)
     if same_share:
