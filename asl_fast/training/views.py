@@ -68,8 +68,7 @@ class ViewBatch:
 class Views:
     """Batches by step. Photos come in a new random order each time all of them had their turn, pairs too.
 
-    rank, world_size: the batch of a step is world_size times as large, and this rank makes its share of it:
-    every world_size-th photo and pair.
+    rank, world_size: this rank makes its share of the batch; together they make the batch of one alone.
     """
 
     def __init__(
@@ -99,9 +98,13 @@ class Views:
                 f"recipe: pairs.per_batch {num_pairs} takes {2 * num_pairs} of the batch's identities, but "
                 f"num_identities is {settings.num_identities}"
             )
-        self._num_single, self._num_pairs = num_single * world_size, num_pairs * world_size
-        self._single_slots = shard_of(self._num_single, rank, world_size)
-        self._pair_slots = shard_of(self._num_pairs, rank, world_size)
+        if settings.num_identities < world_size:
+            raise ValueError(
+                f"recipe: num_identities {settings.num_identities} can't be divided over {world_size} processes; "
+                "start fewer"
+            )
+        self._num_single, self._num_pairs = num_single, num_pairs
+        self._single_slots, self._pair_slots = _own_slots(num_single, num_pairs, rank, world_size)
 
     @property
     def settings(self) -> TrainSettings:
@@ -219,6 +222,22 @@ class Views:
         """Number `position` of a sequence in which all of `num` have their turn before any comes again."""
         turn, place = divmod(position, num)
         return int(_permutation(self._seed, purpose, turn, num)[place])
+
+
+def _own_slots(num_single: int, num_pairs: int, rank: int, world_size: int) -> tuple[list[int], range]:
+    """The places in the batch of this rank's single photos and of its pairs, so that ranks have equal work.
+
+    Pairs are dealt out in turn, then each single photo to whom has least.
+    """
+    pair_slots = [shard_of(num_pairs, other, world_size) for other in range(world_size)]
+    num_photos = [2 * len(slots) for slots in pair_slots]
+    own = []
+    for slot in range(num_single):
+        least = num_photos.index(min(num_photos))
+        num_photos[least] += 1
+        if least == rank:
+            own.append(slot)
+    return own, shard_of(num_pairs, rank, world_size)
 
 
 class _BatchMaker:
