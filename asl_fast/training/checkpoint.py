@@ -38,9 +38,9 @@ def save_checkpoint(
 ) -> None:
     """Replace the checkpoint in `folder`. Killed at any moment, it leaves the old one or the new one.
 
-    class_prefixes: tensors whose names begin so have one row for each class of this rank, or no dimension; the
-    others are the same on all ranks. Every
-    rank calls this. There is no generator state to keep: batches and drop-out depend on (seed, step) alone.
+    class_prefixes: tensors whose names begin so have one row for each class of this rank, or no dimension;
+    the others are the same on all ranks. Every rank calls this. There is no generator state to keep: batches
+    and drop-out depend on (seed, step) alone.
     """
     told: dict[str, Any] = {"step": step, "tensors": f"step-{step:08d}.safetensors"}
     names = [told["tensors"]]
@@ -69,10 +69,11 @@ def save_checkpoint(
 
 def load_checkpoint(
     folder: Path, ranks: Ranks | None = None, class_prefixes: tuple[str, ...] = ()
-) -> tuple[dict[str, Tensor], int] | None:
-    """(state on the CPU, step), or None if there is none yet. The number of ranks may have been another."""
-    if not has_checkpoint(folder):
-        return None
+) -> tuple[dict[str, Tensor], int]:
+    """(state on the CPU, step). It may have been saved by another number of ranks.
+
+    InputError if it can't be read.
+    """
     ranks = ranks or Ranks(0)
     try:
         told = json.loads((folder / _INDEX).read_text(encoding="utf-8"))

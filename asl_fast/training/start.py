@@ -29,9 +29,7 @@ def start_descriptor(module: nn.Module, config: DescriptorConfig, name: str) -> 
     return descriptor
 
 
-def new_loss(
-    num_classes: int, num_dims: int, settings: TrainSettings, ranks: Ranks | None = None
-) -> AslLoss:
+def new_loss(num_classes: int, num_dims: int, settings: TrainSettings, ranks: Ranks | None = None) -> AslLoss:
     """Random class weights, with the step that the recipe wants for them."""
     step = None
     if settings.fused_class_step:

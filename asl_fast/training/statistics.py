@@ -46,7 +46,7 @@ class _JointNorm:
         if not norm.training:
             own: Tensor = type(norm).forward(norm, input)
             return own
-        value = input.float()
+        value = input.to(torch.promote_types(input.dtype, torch.float32))
         variance_C, mean_C = torch.var_mean(value, [0, *range(2, value.ndim)], correction=0)
         num = value.numel() // len(mean_C)
         mean_C, variance_C, num = joint_moments(mean_C, variance_C, num, self.ranks)
@@ -67,8 +67,8 @@ class _JointNorm:
             return
         norm.num_batches_tracked += 1
         share = 1 / norm.num_batches_tracked.item() if norm.momentum is None else norm.momentum
-        norm.running_mean.lerp_(mean_C, share)
-        norm.running_var.lerp_(variance_C, share)
+        norm.running_mean.lerp_(mean_C.to(norm.running_mean.dtype), share)
+        norm.running_var.lerp_(variance_C.to(norm.running_var.dtype), share)
 
 
 class _Told(torch.autograd.Function):

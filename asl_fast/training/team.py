@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -19,11 +18,12 @@ from asl_fast.errors import USER_ERROR
 
 _PATIENCE = timedelta(hours=1)  # the first process measures while the others wait
 _LAST_WORDS_SECONDS = 2.0
+_Given = TypeVar("_Given")
 
 
 @dataclass(frozen=True)
 class Team:
-    """This process is number `rank` of `world_size`; the first leads: it logs, measures and writes the models.
+    """This process is number `rank` of `world_size`. The first leads: it logs, measures, writes the models.
 
     group: None = this process alone.  local_rank, local_size: among those on this machine.
     store: where processes leave a word that outlives them.
@@ -48,6 +48,12 @@ class Team:
         """cuda is one GPU for each process of a machine."""
         return f"cuda:{self.local_rank}" if device == "cuda" and self.group is not None else device
 
+    def num_threads(self) -> int:
+        """All cores, or this process' share of those of its machine."""
+        if self.group is None:
+            return torch.get_num_threads()
+        return max(1, len(os.sched_getaffinity(0)) // self.local_size)
+
     def tell(self, value: Any) -> list[Any]:
         """What each process gives, in their order, through JSON. All of them call this, or all wait."""
         text = json.dumps(value)
@@ -65,36 +71,36 @@ class Team:
         dist.all_gather(gathered, value, group=self.group)
         return gathered
 
-    @contextmanager
-    def failing_as_one(self) -> Iterator[None]:
-        """Whatever ends this process is let through if it is the first; the others end without a word.
+    def as_one(self, run: Callable[[_Given, Team], int], given: _Given) -> int:
+        """`run(given, team)`. Of what ends processes the first is let through, the others end without a word.
 
-        They fail of the same, or of the first one being gone. torchrun ends all that are left as soon as one has
-        ended, so they give the first the time to say why.
+        They fail of the same, or of the first one being gone. torchrun ends all that are left as soon as one
+        has ended, so they give the first the time to say why.
         """
         try:
-            yield
+            status = run(given, self)
         except BaseException:
             if self.store is None or self.store.add("failed", 1) == 1:
                 raise
             time.sleep(_LAST_WORDS_SECONDS)
             raise SystemExit(USER_ERROR) from None
+        if self.group is not None:
+            dist.destroy_process_group()  # not after a failure: the others may be gone
+        return status
 
 
-@contextmanager
-def joined_team(device: str) -> Iterator[Team]:
+def joined_team(device: str) -> Team:
     """The processes that torchrun started, joined; one process if it did not start this one.
 
     device: cpu (they talk through gloo) or cuda (NCCL, and gloo for what lies in the memory of the CPU).
     """
     if not dist.is_torchelastic_launched():
-        yield Team()
-        return
+        return Team()
     store, rank, world_size = next(dist.rendezvous("env://"))
     local_rank, local_size = (int(os.environ[name]) for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE"))
     if device == "cuda":
         torch.cuda.set_device(local_rank)
     backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=_PATIENCE)
-    yield Team(rank, world_size, dist.group.WORLD, local_rank, local_size, dist.PrefixStore("team", store))
-    dist.destroy_process_group()  # after an exception the others may be gone, and nothing can be waited for
+    left = dist.PrefixStore("team", store)
+    return Team(rank, world_size, dist.group.WORLD, local_rank, local_size, left)

@@ -10,7 +10,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from asl_fast.losses import AslLoss
+from asl_fast.losses import AslLoss, Ranks
 from asl_fast.models import Descriptor, join_frozen_norms
 from asl_fast.training.settings import TrainSettings
 from asl_fast.training.statistics import join_statistics
@@ -103,6 +103,10 @@ class Trainer:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.step = step
+
+    @property
+    def ranks(self) -> Ranks:
+        return self.loss.ranks
 
     @property
     def class_prefixes(self) -> tuple[str, ...]:

@@ -98,11 +98,6 @@ class Views:
                 f"recipe: pairs.per_batch {num_pairs} takes {2 * num_pairs} of the batch's identities, but "
                 f"num_identities is {settings.num_identities}"
             )
-        if settings.num_identities < world_size:
-            raise ValueError(
-                f"recipe: num_identities {settings.num_identities} can't be divided over {world_size} processes; "
-                "start fewer"
-            )
         self._num_single, self._num_pairs = num_single, num_pairs
         self._single_slots, self._pair_slots = _own_slots(num_single, num_pairs, rank, world_size)
 
@@ -229,15 +224,20 @@ def _own_slots(num_single: int, num_pairs: int, rank: int, world_size: int) -> t
 
     Pairs are dealt out in turn, then each single photo to whom has least.
     """
-    pair_slots = [shard_of(num_pairs, other, world_size) for other in range(world_size)]
-    num_photos = [2 * len(slots) for slots in pair_slots]
+    own_pairs = shard_of(num_pairs, rank, world_size)
+    num_photos = [2 * len(shard_of(num_pairs, other, world_size)) for other in range(world_size)]
     own = []
     for slot in range(num_single):
         least = num_photos.index(min(num_photos))
         num_photos[least] += 1
         if least == rank:
             own.append(slot)
-    return own, shard_of(num_pairs, rank, world_size)
+    if min(num_photos) == 0:
+        raise ValueError(
+            f"recipe: a batch of {num_pairs} pairs and {num_single} other photos can't be divided over "
+            f"{world_size} processes; start fewer"
+        )
+    return own, own_pairs
 
 
 class _BatchMaker:
