@@ -38,7 +38,7 @@ def groups_of(files: Sequence[ImageFile], folder: Path) -> list[str]:
 
 
 def hold_back(groups: Sequence[str], share: float, seed: int) -> tuple[list[int], list[int]]:
-    """(numbers that train, numbers held back), no group on both sides; about `share` is held back, or MOST_HELD_BACK.
+    """(numbers that train, numbers held back), no group on both sides; about `share`, at most MOST_HELD_BACK.
 
     Groups come in an order drawn from the seed; one that would overshoot by half the share is passed over.
     ValueError if that leaves fewer than four photos on a side.

@@ -93,7 +93,11 @@ def train(
     on = torch.device(device)
     listed, numbered = number_pairs(files, pairs)
     photos, failures = read_photos(
-        listed, _PHOTO_EDGES * config.edge_px, num_threads=num_threads, progress=progress, team=team
+        listed,
+        _PHOTO_EDGES * config.edge_px,
+        num_threads=num_threads,
+        progress=progress and team.leads,
+        team=team,
     )
     split = split_photos(photos, listed, len(files), numbered, folder, settings.held_back_share, seed)
     view_resize = Resize(edge_px=settings.view_edge_px or config.edge_px, mode=config.resize_mode)

@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from asl_fast.errors import USER_ERROR
+from asl_fast.errors import USER_ERROR, InputError
 
 _PATIENCE = timedelta(hours=1)  # the first process measures while the others wait
 _LAST_WORDS_SECONDS = 2.0
@@ -45,8 +45,16 @@ class Team:
         return range(self.rank * num // self.world_size, (self.rank + 1) * num // self.world_size)
 
     def device(self, device: str) -> str:
-        """cuda is one GPU for each process of a machine."""
-        return f"cuda:{self.local_rank}" if device == "cuda" and self.group is not None else device
+        """cuda is one GPU for each process of a machine; InputError if there are fewer."""
+        if device != "cuda" or self.group is None:
+            return device
+        if self.local_size > torch.cuda.device_count():
+            raise InputError(
+                f"--device cuda: {self.local_size} processes on a machine with {torch.cuda.device_count()} GPUs; "
+                "start one for each GPU"
+            )
+        torch.cuda.set_device(self.local_rank)
+        return f"cuda:{self.local_rank}"
 
     def num_threads(self) -> int:
         """All cores, or this process' share of those of its machine."""
@@ -98,9 +106,7 @@ def joined_team(device: str) -> Team:
         return Team()
     store, rank, world_size = next(dist.rendezvous("env://"))
     local_rank, local_size = (int(os.environ[name]) for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE"))
-    if device == "cuda":
-        torch.cuda.set_device(local_rank)
-    backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
+    backend = "cpu:gloo,cuda:nccl" if device == "cuda" and torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=_PATIENCE)
     left = dist.PrefixStore("team", store)
     return Team(rank, world_size, dist.group.WORLD, local_rank, local_size, left)

@@ -9,7 +9,7 @@ from team_calls import normed, normed_rows, photos_read, said, trained, trained_
 
 from asl_fast.errors import InputError
 from asl_fast.losses import LossSettings
-from asl_fast.training import PairSettings
+from asl_fast.training import PairSettings, Team
 from tests.losses.rank_pool import RankPool
 
 PLAIN = {
@@ -109,6 +109,14 @@ def test_processes_with_other_options_refuse_to_train_together(
         assert isinstance(error, InputError)
         assert f"process {1 - rank} has another lr than process {rank}" in str(error)
     assert not (tmp_path / "one").exists()
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    team = Team(rank=1, world_size=2, group=object(), local_rank=1, local_size=2)
+    with pytest.raises(InputError, match="--device cuda: 2 processes on a machine with 1 GPUs; start one"):
+        team.device("cuda")
+    assert team.device("cpu") == "cpu" and Team().device("cuda") == "cuda"
 
 
 def test_words_reach_all_processes_in_their_order(pool):
