@@ -41,25 +41,24 @@ def save_checkpoint(
     the others are the same on all ranks. Every rank calls this. There is no generator state to keep: batches
     and drop-out depend on (seed, step) alone.
     """
+    ranks = ranks or Ranks(0)
     told: dict[str, Any] = {"step": step, "tensors": f"step-{step:08d}.safetensors"}
-    names = [told["tensors"]]
-    if ranks is not None and ranks.group is not None:
+    if ranks.group is not None:
         told["num_classes"] = ranks.num_classes
         told["classes"] = [
             f"step-{step:08d}-classes-{rank:05d}-of-{ranks.world_size:05d}.safetensors"
             for rank in range(ranks.world_size)
         ]
-        names += told["classes"]
         own = {name: value for name, value in state.items() if name.startswith(class_prefixes)}
         _write(folder / told["classes"][ranks.rank], own)
         state = {name: value for name, value in state.items() if name not in own}
-    if ranks is None or ranks.rank == 0:
+    if ranks.rank == 0:
         _write(folder / told["tensors"], state)
-    if ranks is not None and ranks.group is not None:
-        # The index names files that are all there. (A barrier would have to guess the device.)
-        ranks.gather(next(iter(state.values())).new_zeros(())).sum().item()
-    if ranks is not None and ranks.rank != 0:
+    # The index names files that are all there. (A barrier would have to guess the device.)
+    ranks.gather(next(iter(state.values())).new_zeros(())).sum().item()
+    if ranks.rank != 0:
         return
+    names = [told["tensors"], *told.get("classes", [])]
     with replacing(folder / _INDEX) as temporary:
         temporary.write_text(json.dumps(told) + "\n", encoding="utf-8")
     for old in folder.glob("step-*.safetensors"):

@@ -50,8 +50,8 @@ class Team:
             return device
         if self.local_size > torch.cuda.device_count():
             raise InputError(
-                f"--device cuda: {self.local_size} processes on a machine with {torch.cuda.device_count()} GPUs; "
-                "start one for each GPU"
+                f"--device cuda: {self.local_size} processes on a machine with {torch.cuda.device_count()} "
+                "GPUs; start one for each GPU"
             )
         torch.cuda.set_device(self.local_rank)
         return f"cuda:{self.local_rank}"
