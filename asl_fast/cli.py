@@ -11,6 +11,7 @@ VERBS = {
     "embed": "images -> embeddings (direction and norm of every picture)",
     "search": "queries + references -> matches.csv with verdicts, and a report to look at",
     "index": "a folder of references that can grow: build, add, remove, compact, verify, repair, ...",
+    "calibrate": "labelled matches -> tau, soft ratio and operating points of a model",
     "evaluate": "matches + ground truth -> uAP, RP90, precision, curve",
     "train": "images -> a trained descriptor",
     "edits": "images -> a contact sheet of edited copies, to see what training sees",
