@@ -25,7 +25,7 @@ from asl_fast import reports
 from asl_fast.calibration import PRECISION, UAP, Fitted, LabelledPairs, calibrate
 from asl_fast.chosen import PERCENT
 from asl_fast.errors import DONE, InputError, run_command
-from asl_fast.files import check_writable, csv_rows
+from asl_fast.files import check_writable
 from asl_fast.model_folders import local_folder
 from asl_fast.search_settings import SearchSettings, read_settings
 from asl_fast.thresholds import COSINE, FILE, Measured, Thresholds, write_thresholds
@@ -58,8 +58,9 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     out = _check(args)
-    kinds = {} if args.queries is None else read_kinds(args.queries)
-    predictions, truth = reports.read_predictions(args.matches), reports.read_truth(args.truth)
+    truth = reports.read_truth(args.truth)
+    kinds = None if args.queries is None else reports.read_kinds(args.queries, truth)
+    predictions = reports.read_predictions(args.matches)
     settings = read_settings(args.matches)
     fingerprint = _fingerprint(args, settings, len(predictions))
     if predictions.ratio_P is None:
@@ -91,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         ),
     )
     print(points_table(fitted))
-    if kinds:
+    if kinds is not None:
         print(kinds_table(fitted, pairs, query_ids, kinds))
     print(closing_line(args, fitted, pairs, out))
     return DONE
@@ -163,23 +164,6 @@ def labelled(predictions: reports.Predictions, truth: reports.Truth) -> tuple[La
     return pairs, list(place_of)
 
 
-def read_kinds(path: str) -> dict[str, str]:
-    """Query id -> its kind, with the family where there is one. ValueError names file and line."""
-    rows = csv_rows(path)
-    line, header = next(rows, (1, []))
-    names = [name.strip().lower() for name in header]
-    missing = [name for name in ("query_id", "kind") if name not in names]
-    if missing:
-        raise ValueError(f"{path} line {line}: has no column {', '.join(missing)}")
-    kinds = {}
-    for line, cells in rows:
-        if len(cells) != len(names):
-            raise ValueError(f"{path} line {line}: has {len(cells)} columns, the header has {len(names)}")
-        row = dict(zip(names, cells, strict=True))
-        kinds[row["query_id"]] = " ".join(filter(None, (row["kind"], row.get("family", ""))))
-    return kinds
-
-
 def points_table(fitted: Fitted) -> str:
     """One line for each operating point, with intervals."""
     rows: list[tuple[str, ...]] = [
@@ -201,7 +185,7 @@ def points_table(fitted: Fitted) -> str:
     return "\n".join(reports.aligned(rows, "<<<<<<<"))
 
 
-def kinds_table(fitted: Fitted, pairs: LabelledPairs, query_ids: list[str], kinds: dict[str, str]) -> str:
+def kinds_table(fitted: Fitted, pairs: LabelledPairs, query_ids: list[str], kinds: reports.QueryKinds) -> str:
     """For each kind of query, which share of them has a pair that passes: its best pair by tau, any pair by
     each point. For queries with a match only their right pairs count."""
     rules = [("by tau", -np.inf, fitted.tau.value)]
@@ -210,7 +194,7 @@ def kinds_table(fitted: Fitted, pairs: LabelledPairs, query_ids: list[str], kind
     best_Q = np.full(pairs.num_queries, -np.inf)
     np.maximum.at(best_Q, pairs.query_P[counted_P], pairs.score_P[counted_P])
     is_best_P = pairs.score_P == best_Q[pairs.query_P]
-    kind_Q = np.array([kinds.get(identity, "(not listed)") for identity in query_ids])
+    kind_Q = np.array([" ".join(kinds.group_of.get(each, ("(no kind)", ""))).rstrip() for each in query_ids])
     rows: list[tuple[str, ...]] = [
         ("queries with a pair that passes", "queries", *(rule[0] for rule in rules))
     ]

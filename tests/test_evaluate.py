@@ -92,3 +92,17 @@ sys.exit(status)
 """
     done = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (DONE, b"")
+
+
+def test_kinds_beside_the_truth_are_told_apart_and_a_threshold_is_taken(folder, capsys):
+    (folder / "queries.csv").write_text(
+        "query_id,kind,family\na,copy,crop\nb,copy,blur\nc,copy,crop\nd,easy,\n"
+    )
+    assert run(folder, "--threshold", "0.65") == DONE
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["crop", "2", "found", "0.5000", "0.5000", "0.5000", "0.5000"] in lines
+    report = json.loads((folder / "matches.evaluation.json").read_text())
+    assert report["similarity"]["at_threshold"]["false_positives"] == 1
+    assert run(folder, "--threshold", "nan") == USER_ERROR
+    assert run(folder, "--kinds", f"{folder}/truth.csv") == USER_ERROR
+    assert "truth.csv line 1: has no column kind" in capsys.readouterr().err

@@ -13,11 +13,24 @@ from numpy.typing import NDArray
 
 from asl_fast.files import replacing
 from asl_fast.reports import metrics
+from asl_fast.reports.by_kind import Group, Scored, measure_groups
+from asl_fast.reports.kinds import QueryKinds
 from asl_fast.reports.metrics import OperatingPoint, PrecisionRecall
 from asl_fast.reports.predictions import Predictions
 from asl_fast.reports.truth import Truth
 
 MAX_CURVE_POINTS = 1000
+GIVEN, AT_P90, TOP_N = "given", "P90", "top N"  # where an operating threshold comes from
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What is said at the operating threshold. precision: None where nothing is said."""
+
+    true_positives: int
+    false_positives: int
+    precision: float | None
+    recall: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +45,7 @@ class Measures:
     precision_at_n_no_refill: float | None
     precision_at_n_refill: float | None
     recall_at_1: float
+    at_threshold: Counts
     curve: PrecisionRecall  # of at most MAX_CURVE_POINTS + 3 thresholds
 
 
@@ -41,6 +55,9 @@ class Report:
 
     n: queries that have a match, which is also the N of precision at N. tau: what the ratios were held
     against, None where the verdicts of the predictions were taken as they are.
+    threshold: the score from which on a pair is said to be a copy, the same for both lists; threshold_from:
+    "given", or "P90" and "top N" of the filtered list (of the only one, where there is no filter).
+    groups: kinds of queries and edit families, where the benchmark names them.
     """
 
     similarity: Measures
@@ -48,11 +65,25 @@ class Report:
     n: int
     num_truth: int
     num_distractors: int
+    threshold: float
+    threshold_from: str
     tau: float | None = None
+    groups: tuple[Group, ...] = ()
 
 
-def evaluate(predictions: Predictions, truth: Truth, *, tau: float | None = None) -> Report:
-    """Measure predictions. tau judges them anew by their ratios; None takes the verdicts they carry."""
+def evaluate(
+    predictions: Predictions,
+    truth: Truth,
+    *,
+    tau: float | None = None,
+    threshold: float | None = None,
+    kinds: QueryKinds | None = None,
+) -> Report:
+    """Measure predictions. tau judges them anew by their ratios; None takes the verdicts they carry.
+
+    threshold: the operating point; None is that of P90 after the filter, and where P90 is not reached the
+    score of the last of the top N.
+    """
     if tau is not None and predictions.ratio_P is None:
         raise ValueError(f"{predictions.name}: has no ratios, so tau can't judge it; evaluate a matches.csv")
     check_common_ids(predictions, truth)
@@ -63,14 +94,42 @@ def evaluate(predictions: Predictions, truth: Truth, *, tau: float | None = None
     # Sorted once: every metric sorts for itself, which is soon done where there is nothing left to sort.
     order_P = metrics.worst_case_order(predictions.score_P, is_right_P)
     ranked = predictions.query_P[order_P], predictions.score_P[order_P], is_right_P[order_P]
+    kept_P = None if is_copy_P is None else is_copy_P[order_P]
+    threshold, threshold_from = _operating_threshold(*ranked[1:], kept_P, truth, threshold)
+    scored = Scored(
+        query_ids=predictions.query_ids, query_P=ranked[0], score_P=ranked[1], is_right_P=ranked[2],
+        is_kept_P=kept_P,
+    )  # fmt: skip
     return Report(
-        similarity=_measure(*ranked, None, truth),
-        filtered=None if is_copy_P is None else _measure(*ranked, is_copy_P[order_P], truth),
+        similarity=_measure(*ranked, None, truth, threshold),
+        filtered=None if kept_P is None else _measure(*ranked, kept_P, truth, threshold),
         n=len(truth.matched_queries),
         num_truth=len(truth.pairs),
         num_distractors=len(truth.distractors),
+        threshold=threshold,
+        threshold_from=threshold_from,
         tau=tau,
+        groups=() if kinds is None else measure_groups(scored, truth, kinds, threshold),
     )
+
+
+def _operating_threshold(
+    score_P: NDArray[np.float64],
+    is_right_P: NDArray[np.bool_],
+    is_kept_P: NDArray[np.bool_] | None,
+    truth: Truth,
+    given: float | None,
+) -> tuple[float, str]:
+    """The threshold and where it comes from, of predictions sorted best first."""
+    if given is not None:
+        return given, GIVEN
+    if is_kept_P is not None:
+        score_P, is_right_P = score_P[is_kept_P], is_right_P[is_kept_P]
+    rp90 = metrics.recall_at_precision(metrics.precision_recall(score_P, is_right_P, len(truth.pairs)))
+    if rp90 is not None:
+        return rp90.threshold, AT_P90
+    top = score_P[: len(truth.matched_queries)]
+    return (float(top[-1]) if len(top) else 0.0), TOP_N
 
 
 def check_common_ids(predictions: Predictions, truth: Truth) -> None:
@@ -91,6 +150,7 @@ def _measure(
     is_right_P: NDArray[np.bool_],
     is_kept_P: NDArray[np.bool_] | None,
     truth: Truth,
+    threshold: float,
 ) -> Measures:
     n, num_truth = len(truth.matched_queries), len(truth.pairs)
     everything = score_P, is_right_P
@@ -107,7 +167,22 @@ def _measure(
         precision_at_n_no_refill=metrics.precision_at_n(*everything, n, is_kept_P=is_kept_P),
         precision_at_n_refill=metrics.precision_at_n(*everything, n, is_kept_P=is_kept_P, refill=True),
         recall_at_1=metrics.recall_at_1(query_P, score_P, right_P, n),
+        at_threshold=_counts(score_P, right_P, num_truth, threshold),
         curve=thinned(curve, rp90),
+    )
+
+
+def _counts(
+    score_P: NDArray[np.float64], is_right_P: NDArray[np.bool_], num_truth: int, threshold: float
+) -> Counts:
+    """Of predictions sorted best first."""
+    num_said = int(np.searchsorted(-score_P, -threshold, side="right"))
+    num_right = int(is_right_P[:num_said].sum())
+    return Counts(
+        true_positives=num_right,
+        false_positives=num_said - num_right,
+        precision=num_right / num_said if num_said else None,
+        recall=num_right / num_truth,
     )
 
 
@@ -131,6 +206,7 @@ def thinned(curve: PrecisionRecall, keep: OperatingPoint | None) -> PrecisionRec
 def as_json(report: Report) -> dict[str, Any]:
     """Plain dicts, lists and numbers; null where an answer does not exist."""
     plain = dataclasses.asdict(report)
+    plain["groups"] = list(plain["groups"])
     for side in ("similarity", "filtered"):
         if plain[side]:
             curve = plain[side]["curve"]

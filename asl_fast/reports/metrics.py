@@ -98,15 +98,30 @@ def recall_at_1(query_P: NDArray[np.integer], score_P: Floats, is_right_P: Flags
     query_P: number of each prediction's query. A tie at the top counts only if all of it is right.
     """
     _check(score_P, is_right_P, int(np.sum(is_right_P)) or 1)
-    if not len(score_P):
-        return 0.0
-    best_Q = np.full(int(query_P.max()) + 1, -np.inf)
+    return int(best_is_all(query_P, score_P, is_right_P).sum()) / num_queries
+
+
+def best_is_all(query_P: NDArray[np.integer], score_P: Floats, is_so_P: Flags) -> Flags:
+    """For each query number: whether it is so of its best prediction, and of all that tie with it."""
+    at_top_P = _at_top(query_P, score_P)
+    is_so_Q = np.zeros(int(query_P.max(initial=-1)) + 1, dtype=bool)
+    is_so_Q[query_P[at_top_P & is_so_P]] = True
+    is_so_Q[query_P[at_top_P & ~is_so_P]] = False
+    return is_so_Q
+
+
+def best_is_any(query_P: NDArray[np.integer], score_P: Floats, is_so_P: Flags) -> Flags:
+    """For each query number: whether it is so of its best prediction, or of any that ties with it."""
+    is_so_Q = np.zeros(int(query_P.max(initial=-1)) + 1, dtype=bool)
+    is_so_Q[query_P[_at_top(query_P, score_P) & is_so_P]] = True
+    return is_so_Q
+
+
+def _at_top(query_P: NDArray[np.integer], score_P: Floats) -> Flags:
+    """Which predictions no other of their query surpasses."""
+    best_Q = np.full(int(query_P.max(initial=-1)) + 1, -np.inf)
     np.maximum.at(best_Q, query_P, score_P)
-    at_top_P = score_P == best_Q[query_P]
-    is_hit_Q = np.zeros(len(best_Q), dtype=bool)
-    is_hit_Q[query_P[at_top_P & is_right_P]] = True
-    is_hit_Q[query_P[at_top_P & ~is_right_P]] = False
-    return int(is_hit_Q.sum()) / num_queries
+    return np.asarray(score_P == best_Q[query_P])
 
 
 def worst_case_order(score_P: Floats, is_right_P: Flags) -> NDArray[np.intp]:

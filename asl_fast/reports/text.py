@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from asl_fast.records import Matches
-from asl_fast.reports.evaluation import Measures, Report
+from asl_fast.reports.evaluation import AT_P90, GIVEN, TOP_N, Measures, Report
 from asl_fast.reports.metrics import OperatingPoint
 
 MAX_ID_WIDTH = 40
+_FROM = {GIVEN: "given", AT_P90: "that of P90", TOP_N: "the last of the top N"}
 
 
 def printable(text: str) -> str:
@@ -50,13 +51,38 @@ def measures_table(report: Report) -> str:
     columns = [[title, *_cells(measures)] for title, measures in sides]
     names = [
         "", "uAP", "RP90", "  at score", f"precision at {report.n} (no refill)",
-        f"precision at {report.n} (refill)", "recall at 1", "true positives", "false positives",
+        f"precision at {report.n} (refill)", "recall at 1",
+        f"at score {report.threshold:.4f} ({_FROM[report.threshold_from]}):",
+        "  true positives", "  false positives", "  precision", "  recall", "of all predictions:",
+        "  true positives", "  false positives",
     ]  # fmt: skip
     return "\n".join(aligned([tuple(row) for row in zip(names, *columns, strict=True)], "<>>"))
 
 
+def groups_table(report: Report) -> str:
+    """Kinds of queries and edit families, one a line: recall where there are matches, elsewhere the share of
+    queries that are called a copy; at the operating threshold, and of the best prediction of each query.
+    """
+    titles = ["", "queries", "", f"score >= {report.threshold:.4f}", "best of each"]
+    if report.filtered is not None:
+        titles += ["ASL, same score", "ASL, best"]
+    rows = [tuple(titles)]
+    for group in report.groups:
+        has_match = group.num_matches > 0
+        cells = [group.kind if group.family is None else f"  {_short(group.family) or '(no family)'}"]
+        cells += [f"{group.num_queries:,}", "found" if has_match else "called a copy"]
+        for shares in filter(None, (group.similarity, group.filtered)):
+            cells += [
+                _share(shares.recall if has_match else shares.called_copy),
+                _share(shares.recall_at_1 if has_match else shares.called_copy_at_1),
+            ]
+        rows.append(tuple(cells))
+    return "\n".join(aligned(rows, "<><>>>>"))
+
+
 def _cells(measures: Measures) -> list[str]:
     rp90: OperatingPoint | None = measures.rp90
+    said = measures.at_threshold
     return [
         f"{measures.uap:.4f}",
         f"{rp90.recall:.4f}" if rp90 else "does not reach P90",
@@ -64,6 +90,12 @@ def _cells(measures: Measures) -> list[str]:
         _share(measures.precision_at_n_no_refill),
         _share(measures.precision_at_n_refill),
         f"{measures.recall_at_1:.4f}",
+        "",
+        f"{said.true_positives:,}",
+        f"{said.false_positives:,}",
+        _share(said.precision),
+        f"{said.recall:.4f}",
+        "",
         f"{measures.true_positives:,}",
         f"{measures.false_positives:,}",
     ]
