@@ -12,6 +12,6 @@ from asl_fast.reports.truth import Truth, read_truth
 __all__ = [
     "Measures", "Picture", "PictureRow", "Predictions", "QueryKinds", "Report", "SheetRow", "Truth",
     "aligned", "as_json", "check_common_ids", "draw_curve", "evaluate", "groups_table", "holds_kinds",
-    "measures_table", "predictions_of", "printable", "read_kinds", "read_predictions", "read_truth", "table", "write_curve",
-    "write_html", "write_json", "write_pictures", "write_sheet",
+    "measures_table", "predictions_of", "printable", "read_kinds", "read_predictions", "read_truth", "table",
+    "write_curve", "write_html", "write_json", "write_pictures", "write_sheet",
 ]  # fmt: skip
