@@ -48,6 +48,8 @@ QUICK = TrainSettings(
     evaluate_every=100,
 )
 
+# As published, but for the start: the paper's baseline begins with Barlow Twins weights and a last stage of
+# stride 1; this is timm's ResNet-50 with ImageNet weights, strides as they are.
 PAPER = TrainSettings(
     start="timm:resnet50",
     edge_px=256,

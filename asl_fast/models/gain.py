@@ -22,5 +22,5 @@ class Gain(nn.Module):
 
     def forward(self, row_BD: Tensor) -> Tensor:
         unit_BD = nn.functional.normalize(row_BD, dim=1) * row_BD.shape[1] ** 0.5
-        gain_B1 = self.out(nn.functional.gelu(self.into(unit_BD)))
+        gain_B1: Tensor = self.out(nn.functional.gelu(self.into(unit_BD)))
         return row_BD * gain_B1.exp()

@@ -52,7 +52,8 @@ class TrainSettings:
     view_edge_px: of the views it learns from, 0 = edge_px. Crops show things larger than whole photos do, so
     a model answers best at a larger edge than it learned at (Touvron et al. 2019); small views are fast, too.
 
-    A batch is num_identities photos x num_views nested views; the members of pairs are among them. lr rises
+    A batch is num_identities photos x num_views nested views; the members of pairs are among them. Several
+    processes divide it among them. lr rises
     over the first warmup_share of the steps, stays until flat_until, then falls to 0 along a cosine.
     class_lr: of the class weights.
     frozen_share: the first parameter tensors of the backbone, in its own order, that keep their values.

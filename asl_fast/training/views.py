@@ -68,8 +68,7 @@ class ViewBatch:
 class Views:
     """Batches by step. Photos come in a new random order each time all of them had their turn, pairs too.
 
-    rank, world_size: the batch of a step is world_size times as large, and this rank makes its share of it:
-    every world_size-th photo and pair.
+    rank, world_size: this rank makes its share of the batch; together they make the batch of one alone.
     """
 
     def __init__(
@@ -99,9 +98,8 @@ class Views:
                 f"recipe: pairs.per_batch {num_pairs} takes {2 * num_pairs} of the batch's identities, but "
                 f"num_identities is {settings.num_identities}"
             )
-        self._num_single, self._num_pairs = num_single * world_size, num_pairs * world_size
-        self._single_slots = shard_of(self._num_single, rank, world_size)
-        self._pair_slots = shard_of(self._num_pairs, rank, world_size)
+        self._num_single, self._num_pairs = num_single, num_pairs
+        self._single_slots, self._pair_slots = _own_slots(num_single, num_pairs, rank, world_size)
 
     @property
     def settings(self) -> TrainSettings:
@@ -242,6 +240,27 @@ def _is_plain(chain: Chain) -> bool:
 def _is_edited(chain: Chain) -> bool:
     """More was done to it than cropping and resizing."""
     return not all(isinstance(edit, Crop | Fit) for edit in chain.edits)
+
+
+def _own_slots(num_single: int, num_pairs: int, rank: int, world_size: int) -> tuple[list[int], range]:
+    """The places in the batch of this rank's single photos and of its pairs, so that ranks have equal work.
+
+    Pairs are dealt out in turn, then each single photo to whom has least.
+    """
+    own_pairs = shard_of(num_pairs, rank, world_size)
+    num_photos = [2 * len(shard_of(num_pairs, other, world_size)) for other in range(world_size)]
+    own = []
+    for slot in range(num_single):
+        least = num_photos.index(min(num_photos))
+        num_photos[least] += 1
+        if least == rank:
+            own.append(slot)
+    if min(num_photos) == 0:
+        raise ValueError(
+            f"recipe: a batch of {num_pairs} pairs and {num_single} other photos can't be divided over "
+            f"{world_size} processes; start fewer"
+        )
+    return own, own_pairs
 
 
 class _BatchMaker:

@@ -38,7 +38,7 @@ def measure(matches: Path, truth: Truth, kinds: QueryKinds) -> dict[str, Any]:
 
 
 def _filtered(predictions: Predictions, truth: Truth, tau: float) -> dict[str, float | None]:
-    """true_positives, false_positives: of the top N by cosine, what the filter keeps (the paper's table 2)."""
+    """true_positives, false_positives: what the filter keeps of the top N by cosine, as in table 2."""
     measures = reports.evaluate(predictions, truth, tau=tau).filtered
     assert measures is not None
     top = predictions.best(len(truth.matched_queries), truth)
