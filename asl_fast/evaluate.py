@@ -16,6 +16,7 @@ The numbers are printed, and written with the curve to --out (JSON) and --curve 
 examples:
   asl-fast evaluate --matches matches.csv --truth truth.csv
   asl-fast evaluate --benchmark disc21-dev2 --refs refs.h5 --queries queries.h5 --truth dev_ground_truth.csv
+  asl-fast evaluate --refs r.npy --queries q.npy --truth t.csv --score-norm "1.0[0,2]" --background train.npy
   asl-fast evaluate --benchmark ndec --refs r.npy --queries q.npy --truth public_ground_truth_h5.csv
 """
 
@@ -26,9 +27,11 @@ import math
 import sys
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from asl_fast import reports
+from asl_fast.background import bias_of, read_background, score_norm
 from asl_fast.embeddings import holds_embeddings, read_embeddings
 from asl_fast.errors import DONE, PARTIAL, InputError, run_command
 from asl_fast.global_search import best_predictions, check_embedded, of_queries
@@ -93,6 +96,13 @@ def parser() -> argparse.ArgumentParser:
         "--norms", nargs=2, metavar=("REF_NORMS", "QUERY_NORMS"),
         help="norms of another network for the ratio: two .npy of norms, or files of embeddings",
     )  # fmt: skip
+    descriptors.add_argument(
+        "--score-norm", metavar="NORM", help="normalise scores, such as 1.0[0,2]: see asl-fast search --help"
+    )
+    descriptors.add_argument(
+        "--background", metavar="FILE",
+        help="embeddings that --score-norm compares queries with (default: those that come with --model)",
+    )  # fmt: skip
     descriptors.add_argument("--model", default="default", help="for pictures (default: %(default)s)")
     descriptors.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     descriptors.add_argument("--threads", type=int, help="CPU threads (default: every core)")
@@ -143,8 +153,12 @@ def _check(args: argparse.Namespace) -> None:
     for flag, number in (("--max-predictions", args.max_predictions), ("--threads", args.threads)):
         if number is not None and number < 1:
             raise InputError(f"{flag} must be at least 1, got {number}")
+    if args.background and not args.score_norm and not args.matches:
+        raise InputError(
+            f"--background {args.background} goes with --score-norm; say which, such as 1.0[0,2]"
+        )
     if args.matches:
-        for flag in ("--norms", "--ref-ids", "--query-ids"):
+        for flag in ("--norms", "--ref-ids", "--query-ids", "--score-norm", "--background"):
             if getattr(args, flag[2:].replace("-", "_")):
                 raise InputError(f"{flag} goes with --refs and --queries, not with --matches")
 
@@ -168,6 +182,8 @@ def _from_descriptors(
     args: argparse.Namespace, truth: reports.Truth, out: Path
 ) -> tuple[reports.Predictions, int]:
     """Predictions, and the number of pictures that failed."""
+    norm = None if args.score_norm is None else score_norm(args.score_norm)
+    background = None if norm is None else read_background(args.background, args.model)
     norms = dict(zip(SIDES, args.norms or (None, None), strict=True))
     ids = {"refs": args.ref_ids, "queries": args.query_ids}
     read: dict[str, Embeddings] = {}
@@ -191,6 +207,9 @@ def _from_descriptors(
         check_embedded(truth, queries, refs)
     unlisted = _unlisted(args) or (protocols.REFUSE if truth.distractors else protocols.COUNT)
     queries = of_queries(queries, truth, unlisted)
+    bias_Q = np.zeros(len(queries))
+    if norm is not None and background is not None:
+        bias_Q = bias_of(queries, norm, background, args.threads)
     with tqdm(unit=" pairs", unit_scale=True, desc="search", file=sys.stderr, delay=1) as bar:
 
         def show(pairs_done: int, pairs_in_all: int) -> None:
@@ -199,7 +218,7 @@ def _from_descriptors(
 
         predictions = best_predictions(
             refs, queries, args.max_predictions or protocols.MAX_PREDICTIONS,
-            device=args.device, num_threads=args.threads, progress=show,
+            bias=bias_Q, device=args.device, num_threads=args.threads, progress=show,
         )  # fmt: skip
     return predictions, num_failed
 

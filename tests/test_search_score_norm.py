@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -131,3 +132,24 @@ def test_a_users_mistake_is_one_line_and_exit_status_2(
     assert message in shown
     assert shown.count("\n") == 1
     assert not (tmp_path / "m.csv").exists()
+
+
+def test_evaluate_measures_the_search_with_the_same_normalisation(
+    tmp_path: Path, score_QN: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truth = "".join(f"queries{q},refs{score_QN[q].argmax() if q < 6 else q}\n" for q in range(12))
+    (tmp_path / "truth.csv").write_text("query_id,reference_id\n" + truth)
+    search(tmp_path, "--best-pairs", 600)
+    common = ["evaluate", "--truth", str(tmp_path / "truth.csv")]
+    assert main([*common, "--matches", str(tmp_path / "m.csv"), "--out", str(tmp_path / "a.json")]) == 0
+    sides = ["--refs", str(tmp_path / "refs.npz"), "--queries", str(tmp_path / "queries.npz")]
+    norm = ["--score-norm", "default", "--background", str(tmp_path / "background.npz")]
+    assert main([*common, *sides, *norm, "--out", str(tmp_path / "b.json")]) == 0
+    assert main([*common, *sides, "--out", str(tmp_path / "c.json")]) == 0
+    uap = [json.loads((tmp_path / f"{name}.json").read_text())["similarity"]["uap"] for name in "abc"]
+    assert uap[0] == uap[1] != uap[2]
+    capsys.readouterr()
+    assert main([*common, *sides, *norm[2:]]) == 2
+    assert "goes with --score-norm" in capsys.readouterr().err
+    assert main([*common, "--matches", str(tmp_path / "m.csv"), *norm]) == 2
+    assert "--score-norm goes with --refs and --queries" in capsys.readouterr().err
