@@ -28,13 +28,12 @@ import numpy as np
 from tqdm import tqdm
 
 from asl_fast import challenge
-from asl_fast.challenge.bank import FAMILIES
-from asl_fast.challenge.making import KINDS
 from asl_fast.errors import DONE, PARTIAL, InputError, run_command
 from asl_fast.files import write_json
 from asl_fast.images import find_images
 
 FORMAT = 1
+_LOOK_ALIKES = 200
 
 
 def parser() -> argparse.ArgumentParser:
@@ -71,7 +70,10 @@ def parser() -> argparse.ArgumentParser:
     )
     make.add_argument("--reversed", type=int, default=150, metavar="N", help="default: %(default)s")
     make.add_argument(
-        "--look-alikes", type=int, metavar="N", help="default: 200, or 0 without --groups and --pairs"
+        "--look-alikes",
+        type=int,
+        metavar="N",
+        help=f"default: {_LOOK_ALIKES}, or 0 without --groups and --pairs",
     )
     make.add_argument("--easy", type=int, default=200, metavar="N", help="default: %(default)s")
     make.add_argument(
@@ -97,60 +99,60 @@ def run(args: argparse.Namespace) -> int:
 
 def _make(args: argparse.Namespace) -> int:
     started = time.perf_counter()
-    look_alikes = args.look_alikes
-    if look_alikes is None:
-        look_alikes = 200 if args.groups or args.pairs else 0
-    _check(args, look_alikes)
+    if args.look_alikes is None:
+        args.look_alikes = _LOOK_ALIKES if args.groups or args.pairs else 0
+    _check(args)
     bank = challenge.bank_named(args.edits)
-    groups = _groups(args.groups)
-    pairs = _pairs(args.pairs)
+    groups, pairs = _groups(args.groups), _pairs(args.pairs)
     with challenge.whole_folder(args.out) as folder:
         files = find_images(args.images, ids="path")
         with _bar(len(files), "read") as bar:
             photos, left_out = challenge.usable_photos(files, args.edge, bar.update)
         kinship = challenge.Kinship.of(photos.files, groups, pairs)
-        wanted = challenge.Wanted(
-            copies=args.copies_per_family * len(FAMILIES),
-            reversed=args.reversed,
-            look_alikes=look_alikes,
-            easy=args.easy,
-            references=args.references,
-        )
-        roles = challenge.give_roles(kinship, wanted, np.random.default_rng([args.seed, 0]))
-        references, queries = challenge.plan_queries(roles, bank, args.seed)
+        roles = challenge.give_roles(kinship, _wanted(args), np.random.default_rng([args.seed, 0]))
+        references, queries = challenge.plan(roles, bank, args.seed)
+        drawing = challenge.Drawing(photos, bank, roles.easy, args.edge)
         with _bar(len(references) + len(queries), "draw") as bar:
-            challenge.make_pictures(
-                folder, photos, bank, references, queries, roles.easy, edge_px=args.edge, progress=bar.update
-            )
+            drawing.write(folder, references, queries, bar.update)
         challenge.write_tables(folder, photos, references, queries, left_out)
-        counts: dict[str, Any] = {
-            "references": len(references),
-            **{kind: sum(query.kind == kind for query in queries) for kind in KINDS},
-            "photos_skipped": len(left_out),
-            "photos_not_shown": len(roles.left_out),
-        }
+        counts = {"references": len(references)}
+        counts |= {kind: sum(query.kind == kind for query in queries) for kind in challenge.QUERY_KINDS}
+        counts |= {"photos_skipped": len(left_out), "photos_not_shown": len(roles.left_out)}
         write_json(folder / "benchmark.json", _told(args, bank, counts))
+        said = f"{counts['references']:,} references and {len(queries):,} queries ({_listed(counts)})"
+        challenge.write_page(folder, queries, f"{said}, {args.edits} edits, seed {args.seed}")
+    seconds = time.perf_counter() - started
     skipped = f"; {len(left_out)} photos skipped, see {args.out}/skipped.csv" if left_out else ""
-    print(
-        f"benchmark make: {args.out} holds {counts['references']} references and {len(queries)} queries "
-        f"({', '.join(f'{counts[kind]} {kind}' for kind in KINDS)}), {args.edits} edits, "
-        f"{time.perf_counter() - started:.1f} s{skipped}"
-    )
+    print(f"benchmark make: {args.out} holds {said}, {args.edits} edits, {seconds:.1f} s{skipped}")
     return PARTIAL if left_out else DONE
 
 
-def _check(args: argparse.Namespace, look_alikes: int) -> None:
+def _wanted(args: argparse.Namespace) -> challenge.Wanted:
+    return challenge.Wanted(
+        copies=args.copies_per_family * len(challenge.FAMILIES),
+        reversed=args.reversed,
+        look_alikes=args.look_alikes,
+        easy=args.easy,
+        references=args.references,
+    )
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{counts[kind]:,} {kind}" for kind in challenge.QUERY_KINDS)
+
+
+def _check(args: argparse.Namespace) -> None:
     for flag, number, least, most in (
-        ("--copies-per-family", args.copies_per_family, 1, 100_000 // len(FAMILIES)),
-        ("--reversed", args.reversed, 0, 100_000), ("--look-alikes", look_alikes, 0, 100_000),
+        ("--copies-per-family", args.copies_per_family, 1, 100_000 // len(challenge.FAMILIES)),
+        ("--reversed", args.reversed, 0, 100_000), ("--look-alikes", args.look_alikes, 0, 100_000),
         ("--easy", args.easy, 1, 100_000), ("--references", args.references, 1, 10**6),
         ("--edge", args.edge, 128, 4096), ("--seed", args.seed, 0, 2**63),
     ):  # fmt: skip
         if number is not None and not least <= number <= most:
             raise InputError(f"{flag} must be from {least} to {most}, got {number}")
-    if look_alikes and not (args.groups or args.pairs):
+    if args.look_alikes and not (args.groups or args.pairs):
         raise InputError(
-            f"--look-alikes {look_alikes} needs --groups or --pairs, which tell what looks alike; give one"
+            f"--look-alikes {args.look_alikes} needs --groups or --pairs, which tell what looks alike"
         )
 
 
@@ -170,7 +172,7 @@ def _pairs(sources: list[str]) -> list[tuple[str, str]]:
     return [(os.path.realpath(pair.a.path), os.path.realpath(pair.b.path)) for pair in found]
 
 
-def _told(args: argparse.Namespace, bank: challenge.Bank, counts: dict[str, Any]) -> dict[str, Any]:
+def _told(args: argparse.Namespace, bank: challenge.Bank, counts: dict[str, int]) -> dict[str, Any]:
     options = {name: value for name, value in vars(args).items() if name not in ("action", "out", "seed")}
     versions = {"asl-fast": version("asl-fast"), **bank.versions()}
     return {"format": FORMAT, "seed": args.seed, "counts": counts, "options": options, "versions": versions}

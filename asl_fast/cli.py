@@ -10,6 +10,7 @@ from asl_fast.errors import DONE, USER_ERROR
 VERBS = {
     "embed": "images -> embeddings (direction and norm of every picture)",
     "search": "queries + references -> matches.csv with verdicts, and a report to look at",
+    "transform": "embeddings -> whitened, or without what they share with negatives; norms stay",
     "index": "a folder of references that can grow: build, add, remove, compact, verify, repair, ...",
     "evaluate": "matches + ground truth -> uAP, RP90, precision, curve",
     "benchmark": "photos -> references, queries and truth, to measure copy detection with",

@@ -20,6 +20,7 @@ alone is to make such a difference (p, of the same queries drawn again for both)
 examples:
   asl-fast evaluate --matches matches.csv --truth truth.csv --report evaluation.html
   asl-fast evaluate --benchmark disc21-dev2 --refs refs.h5 --queries queries.h5 --truth dev_ground_truth.csv
+  asl-fast evaluate --refs r.npy --queries q.npy --truth t.csv --score-norm "1.0[0,2]" --background train.npy
   asl-fast evaluate --benchmark ndec --refs r.npy --queries q.npy --truth public_ground_truth_h5.csv
   asl-fast evaluate --compare old.csv new.csv --truth truth.csv
 """
@@ -33,13 +34,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from asl_fast import reports
+from asl_fast.background import bias_of, read_background, score_norm
 from asl_fast.embeddings import holds_embeddings, read_embeddings
 from asl_fast.errors import DONE, PARTIAL, InputError, run_command
 from asl_fast.files import write_json
 from asl_fast.global_search import best_predictions, check_embedded, of_queries
+from asl_fast.indexes import ScoreNorm
 from asl_fast.records import Embeddings
 from asl_fast.reports import protocols
 
@@ -102,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--bootstrap", type=int, metavar="N",
         help="resamples of the queries for the intervals, 0 for none (default: 1000; of more than a million "
-        "predictions 200)",
+        "predictions 100)",
     )  # fmt: skip
     how.add_argument("--seed", type=int, default=0, help="of the resamples (default: %(default)s)")
     descriptors = parser.add_argument_group("descriptors and pictures")
@@ -115,6 +119,13 @@ def parser() -> argparse.ArgumentParser:
     descriptors.add_argument(
         "--norms", nargs=2, metavar=("REF_NORMS", "QUERY_NORMS"),
         help="norms of another network for the ratio: two .npy of norms, or files of embeddings",
+    )  # fmt: skip
+    descriptors.add_argument(
+        "--score-norm", metavar="NORM", help="normalise scores, such as 1.0[0,2]: see asl-fast search --help"
+    )
+    descriptors.add_argument(
+        "--background", metavar="FILE",
+        help="embeddings that --score-norm compares queries with (default: those that come with --model)",
     )  # fmt: skip
     descriptors.add_argument("--model", default="default", help="for pictures (default: %(default)s)")
     descriptors.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
@@ -132,8 +143,11 @@ def run(args: argparse.Namespace) -> int:
     if args.compare:
         return _compare(args, truth, out, curve)
     kinds = _kinds(args, truth)
+    normed = _normalisation(args)
     sides, num_failed = ({}, 0) if args.matches else _read_sides(args, out)
-    predictions = _from_file(args, args.matches, truth) if args.matches else _search(args, sides, truth)
+    predictions = (
+        _from_file(args, args.matches, truth) if args.matches else _search(args, sides, truth, normed)
+    )
     report = reports.evaluate(
         predictions, truth, tau=args.tau, threshold=args.threshold, kinds=kinds,
         resamples=_resamples(args, predictions), seed=args.seed,
@@ -258,9 +272,13 @@ def _check(args: argparse.Namespace) -> None:
             raise InputError(f"{flag} shows one file; measure each by itself with --matches")
     _check_numbers(args)
     if not args.queries:
-        for flag in ("--norms", "--ref-ids", "--query-ids"):
+        for flag in ("--norms", "--ref-ids", "--query-ids", "--score-norm", "--background"):
             if getattr(args, flag[2:].replace("-", "_")):
                 raise InputError(f"{flag} goes with --refs and --queries")
+    if args.background and not args.score_norm:
+        raise InputError(
+            f"--background {args.background} goes with --score-norm; say which, such as 1.0[0,2]"
+        )
 
 
 def _check_numbers(args: argparse.Namespace) -> None:
@@ -316,14 +334,25 @@ def _read_sides(args: argparse.Namespace, out: Path) -> tuple[dict[str, Embeddin
     return read, num_failed
 
 
+def _normalisation(args: argparse.Namespace) -> tuple[ScoreNorm, Embeddings] | None:
+    """--score-norm and what it compares queries with."""
+    if args.score_norm is None:
+        return None
+    return score_norm(args.score_norm), read_background(args.background, args.model)
+
+
 def _search(
-    args: argparse.Namespace, sides: dict[str, Embeddings], truth: reports.Truth
+    args: argparse.Namespace,
+    sides: dict[str, Embeddings],
+    truth: reports.Truth,
+    normed: tuple[ScoreNorm, Embeddings] | None,
 ) -> reports.Predictions:
     refs, queries = sides["refs"], sides["queries"]
     unlisted = _unlisted(args) or (protocols.REFUSE if truth.distractors else protocols.COUNT)
     queries = of_queries(queries, truth, unlisted)
     if args.missing == "refuse":
         check_embedded(truth, queries, refs)
+    bias_Q = np.zeros(len(queries)) if normed is None else bias_of(queries, *normed, args.threads)
     with tqdm(unit=" pairs", unit_scale=True, desc="search", file=sys.stderr, delay=1) as bar:
 
         def show(pairs_done: int, pairs_in_all: int) -> None:
@@ -332,7 +361,7 @@ def _search(
 
         return best_predictions(
             refs, queries, args.max_predictions or protocols.MAX_PREDICTIONS,
-            device=args.device, num_threads=args.threads, progress=show,
+            bias=bias_Q, device=args.device, num_threads=args.threads, progress=show,
         )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from asl_fast.indexes import Index
 from asl_fast.records import Embeddings
@@ -19,16 +20,17 @@ def best_predictions(
     queries: Embeddings,
     num_pairs: int,
     *,
+    bias: ArrayLike = 0.0,
     device: str = "cpu",
     num_threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Predictions:
     """The best num_pairs of all queries together by cosine, of either direction, with ratio and verdict at
-    tau 1; without them where both sides have length 1.
+    tau 1; without them where both sides have length 1.  bias: what each query's scores are less by.
     """
     grouping = "auto" if len(queries) >= GROUPING_PAYS else "never"
     index = Index(refs, device=device, num_threads=num_threads, grouping=grouping)
-    pairs = index.best_pairs(queries, num_pairs, direction="both", progress=progress)
+    pairs = index.best_pairs(queries, num_pairs, direction="both", bias=bias, progress=progress)
     has_norms = not (_is_unit(refs) and _is_unit(queries))
     return Predictions(
         query_ids=list(queries.ids),

@@ -10,6 +10,13 @@ What is kept of all pairs that pass --direction:
   --min-score 0.8       every pair from this cosine on, however many; with -k or --best-pairs only such pairs
   --best-pairs 500000   the best 500,000 of all queries together, as in DISC21; with -k at most k a query
 
+With --score-norm a score is the cosine less a bias of its query: BETA times the mean cosine of the query and
+its neighbours FIRST to LAST (from 0) in --background, pictures of which nothing is a copy. A query that looks
+like many things must then be nearer to count. --min-score and all else that says score mean the difference.
+  1.0[0,2]                  BETA[FIRST,LAST], as SSCD writes it
+  2.0mean[10], 2.0min[10]   the mean (avg) or the last of the first 10, as in isc2021
+  default                   1.0[0,2]
+
 With --fold max, rows of views (`id#view`, see asl-fast embed --views) count by picture: a match is a pair of
 pictures, its score that of their best pair of views, its ratio that of the whole pictures. -k 10 then finds
 10 pictures, exactly; matches.csv gets two more columns, query_view and reference_view.
@@ -20,6 +27,7 @@ examples:
   asl-fast search --refs refs.index --queries queries.npy --min-score 0.8
   asl-fast search --refs refs.npy --queries queries.npy --best-pairs 500000 --tau 0.95
   asl-fast search --refs refs/ --refs-views d2lv-refs --queries q/ --queries-views d2lv-queries --fold max
+  asl-fast search --refs refs.npy --queries queries.npy --score-norm "1.0[0,2]" --background train.npy
   asl-fast search --refs refs.npy --queries queries.npy --engine faiss:IVF4096,Flat --engine-param nprobe=32
 """
 
@@ -38,6 +46,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from asl_fast import matching, reports
+from asl_fast.background import bias_of, read_background, score_norm
 from asl_fast.embeddings import holds_embeddings, read_embeddings
 from asl_fast.errors import DONE, PARTIAL, InputError, run_command
 from asl_fast.files import check_writable
@@ -75,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument(
         "-k", "--k", type=int, help=f"most matches a query (default: {DEFAULT_K} where nothing else limits)"
     )
-    what.add_argument("--min-score", type=float, help="keep only pairs with at least this cosine")
+    what.add_argument("--min-score", type=float, help="keep only pairs with at least this score")
     what.add_argument("--best-pairs", type=int, metavar="M", help="the best M pairs of all queries together")
     what.add_argument("--tau", type=float, default=1.0, help="largest ratio of a copy (default: %(default)s)")
     what.add_argument(
@@ -85,6 +94,11 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--fold", choices=("max",), help="rows of views to pictures, by their best pair of views"
     )
+    what.add_argument("--score-norm", metavar="NORM", help="normalise scores, see above")
+    what.add_argument(
+        "--background", metavar="FILE",
+        help="embeddings that --score-norm compares queries with (default: those that come with --model)",
+    )  # fmt: skip
     what.add_argument(
         "--norms", nargs=2, metavar=("REF_NORMS", "QUERY_NORMS"),
         help="norms of another network for ratio and verdict: two .npy of norms, or files of embeddings",
@@ -125,14 +139,19 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     _check(args)
     started = time.perf_counter()
+    norm = None if args.score_norm is None else score_norm(args.score_norm)
+    background = None if norm is None else read_background(args.background, args.model)
     refs, queries, num_failed = _read_sides(args)
     num_best = max(args.show, args.report_pairs if args.report else 0)
     short: list[int] = []
     pictures = _pictures(refs, queries) if args.fold else None
     if pictures is not None:
         refs, queries = (side.rows for side in pictures)
+    bias_Q = np.zeros(len(queries))
+    if norm is not None and background is not None:
+        bias_Q = bias_of(queries, norm, background, args.threads)
     index = _index(args, refs, len(queries), short)
-    found = _search(args, index, queries, pictures)
+    found = _search(args, index, queries, pictures, bias_Q)
     shown_refs, shown_queries = pictures or (refs, queries)
     written = matching.write_pairs(args.out, found, shown_queries, shown_refs, args.tau, num_best=num_best)
     if args.report:
@@ -144,16 +163,24 @@ def run(args: argparse.Namespace) -> int:
         num_found_Q, num_refs = pictures[1].by_picture(num_found_Q), pictures[0].num_pictures
     seconds = time.perf_counter() - started
     summary = _summary(args, written, num_found_Q, num_refs, num_failed, sum(short), seconds)
+    if norm is not None and background is not None:
+        summary += f"; scores normalised by {norm} over {len(background)} rows of {background.name}"
     if args.engine != EXACT and args.recall_sample:
-        summary += f"; {_recall(args, index, refs, queries)}"
+        summary += f"; {_recall(args, index, refs, queries, bias_Q)}"
     print(summary)
     return PARTIAL if num_failed else DONE
 
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse what can be refused before any work."""
-    if args.min_score is not None and not -1 <= args.min_score <= 1:
-        raise InputError(f"--min-score is a cosine, from -1 to 1, got {args.min_score}")
+    if args.background is not None and args.score_norm is None:
+        raise InputError(
+            f"--background {args.background} goes with --score-norm; say which, such as 1.0[0,2]"
+        )
+    limit = 1 if args.score_norm is None else sys.float_info.max
+    if args.min_score is not None and not -limit <= args.min_score <= limit:
+        what = "a cosine, from -1 to 1" if args.score_norm is None else "a number"
+        raise InputError(f"--min-score is {what}, got {args.min_score}")
     if not (math.isfinite(args.tau) and args.tau > 0):
         raise InputError(f"--tau must be a finite number above 0, got {args.tau}; 1.0 is the paper's")
     for flag, number, least in (
@@ -329,7 +356,13 @@ def _exact_index(args: argparse.Namespace, refs: Refs, num_queries: int) -> Sear
     )
 
 
-def _recall(args: argparse.Namespace, index: Searchable, refs: Refs, queries: Embeddings) -> Recall:
+def _recall(
+    args: argparse.Namespace,
+    index: Searchable,
+    refs: Refs,
+    queries: Embeddings,
+    bias_Q: NDArray[np.float64],
+) -> Recall:
     return measured_recall(
         index,
         _exact_index(args, refs, args.recall_sample),
@@ -338,6 +371,7 @@ def _recall(args: argparse.Namespace, index: Searchable, refs: Refs, queries: Em
         tau=args.tau,
         min_score=args.min_score,
         direction=args.direction,
+        bias=bias_Q,
         sample=args.recall_sample,
     )
 
@@ -347,6 +381,7 @@ def _search(
     index: Searchable,
     queries: Embeddings,
     pictures: tuple[PictureRows, PictureRows] | None,
+    bias_Q: NDArray[np.float64],
 ) -> Iterator[Pairs]:
     with tqdm(unit=" pairs", unit_scale=True, desc="search", file=sys.stderr, delay=1) as bar:
 
@@ -358,22 +393,22 @@ def _search(
             k = args.k if _wants_all_above(args) or args.best_pairs is not None else args.k or DEFAULT_K
             yield from search_folded(
                 index, *pictures, k=k, num_pairs=args.best_pairs, min_score=args.min_score, tau=args.tau,
-                direction=args.direction, progress=show, folder=Path(args.out).parent,
+                direction=args.direction, bias=bias_Q, progress=show, folder=Path(args.out).parent,
             )  # fmt: skip
         elif _wants_all_above(args):
             yield from index.pairs_above(
                 queries, args.min_score, args.tau,
-                direction=args.direction, progress=show, folder=Path(args.out).parent,
+                direction=args.direction, bias=bias_Q, progress=show, folder=Path(args.out).parent,
             )  # fmt: skip
         elif args.best_pairs is not None:
             yield index.best_pairs(
                 queries, args.best_pairs, args.tau, args.min_score,
-                k=args.k, direction=args.direction, progress=show,
+                k=args.k, direction=args.direction, bias=bias_Q, progress=show,
             )  # fmt: skip
         else:
             yield index.search(
                 queries, args.k or DEFAULT_K, args.tau, args.min_score,
-                direction=args.direction, progress=show,
+                direction=args.direction, bias=bias_Q, progress=show,
             ).pairs()  # fmt: skip
 
 

@@ -2,7 +2,10 @@
 
 import csv
 import json
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,10 @@ import pytest
 from PIL import Image
 
 from asl_fast import benchmark, reports
+from asl_fast.challenge import FAMILIES, bank_named
+from asl_fast.challenge.pictures import cut
+from asl_fast.challenge.plan import Box
+from asl_fast.edits import Chain
 from asl_fast.errors import DONE, PARTIAL, USER_ERROR
 
 SMALL = ("--copies-per-family", "2", "--reversed", "5", "--look-alikes", "6", "--easy", "7")
@@ -30,9 +37,13 @@ def photos(tmp_path_factory):
     return folder
 
 
+def told(photos, out, edits="own"):
+    manifest = str(photos / "manifest.csv")
+    return ["make", "--images", str(photos), "--out", str(out), "--edits", edits, "--groups", manifest]
+
+
 def make(photos, out, *more, edits="own"):
-    given = ["make", "--images", str(photos), "--out", str(out), "--edits", edits]
-    return benchmark.main([*given, "--groups", str(photos / "manifest.csv"), *SMALL, *more])
+    return benchmark.main([*told(photos, out, edits), *SMALL, *more])
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +107,87 @@ def test_easy_queries_have_no_kin_among_references_and_look_alikes_have(made, ph
         if row["kind"] == "look-alike":
             assert group[row["photo"]] == group[photo_of[row["looks_like"]]]
             assert row["photo"] != photo_of[row["looks_like"]]
+
+
+def picture(path, size=None):
+    with Image.open(path) as image:
+        return np.asarray(image if size is None else image.resize(size), dtype=float)
+
+
+def test_a_reversed_query_shows_its_reference_and_more(made, photos):
+    references = {row["reference_id"]: row for row in rows(made / "references.csv")}
+    seen = []
+    for row in rows(made / "queries.csv"):
+        if row["kind"] != "reversed":
+            continue
+        crop = references[row["looks_like"]]
+        box = Box(*(float(crop[edge]) for edge in ("left", "top", "width", "height")))
+        assert 0.28 < box.width * box.height < 0.62
+        reference = picture(made / "references" / f"{row['looks_like']}.jpg")
+        with Image.open(photos / row["photo"]) as photo:
+            part = cut(picture(made / "queries" / f"{row['query_id']}.jpg", photo.size), box)
+        assert part.shape == reference.shape
+        alike = np.corrcoef(part.ravel(), reference.ravel())[0, 1]
+        assert alike > (0.99 if row["strength"] == "plain" else 0.95)
+        if row["chain"]:
+            assert Chain.from_json(row["chain"]).trace(photo.size).content > 0.999
+        seen.append(row["strength"])
+    assert sorted(set(seen)) == ["light", "plain"]
+
+
+def test_a_copy_is_what_its_chain_makes_of_its_photo(made, photos):
+    own = bank_named("own")
+    copies = [row for row in rows(made / "queries.csv") if row["kind"] == "copy"]
+    easy = [photos / row["photo"] for row in rows(made / "queries.csv") if row["kind"] == "easy"]
+    for row in copies:
+        if "other" in row["chain"]:
+            continue  # which of the easy photos is its background stands in no table
+        photo = np.asarray(Image.open(photos / row["photo"]))
+        drawn = own.apply(row["chain"], photo, easy)
+        assert np.abs(picture(made / "queries" / f"{row['query_id']}.jpg") - drawn).mean() < 6
+    assert {row["family"] for row in copies} == set(FAMILIES)
+
+
+def test_the_page_shows_every_kind_family_and_strength_without_links(made):
+    page = (made / "index.html").read_text()
+    queries = rows(made / "queries.csv")
+    for family, strength in {(row["family"], row["strength"]) for row in queries}:
+        assert f"<span>{family}, {strength}</span>" in page
+    assert 'src="data:image/jpeg' in page and not re.search(r'src="(?!data:)', page)
+
+
+def test_pairs_tell_what_looks_alike(photos, tmp_path):
+    (tmp_path / "pairs.csv").write_text(f"a,b,label\n{photos}/p40.png,{photos}/p50.png,not_copy\n")
+    more = ("--pairs", str(tmp_path / "pairs.csv"), "--look-alikes", "1")
+    assert make(photos, tmp_path / "out", *more) == DONE
+    (query,) = [row for row in rows(tmp_path / "out" / "queries.csv") if row["kind"] == "look-alike"]
+    photo_of = {row["reference_id"]: row["photo"] for row in rows(tmp_path / "out" / "references.csv")}
+    assert {query["photo"], photo_of[query["looks_like"]]} == {"p40.png", "p50.png"}
+
+
+def test_augly_makes_one_too_the_same_each_time(photos, tmp_path):
+    pytest.importorskip("augly")
+    for name in ("a", "b"):
+        assert make(photos, tmp_path / name, "--copies-per-family", "3", edits="augly") == DONE
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_a_killed_run_leaves_nothing_under_its_name_and_the_next_makes_all_of_it(made, photos, tmp_path):
+    code = (
+        "import os, signal, sys\nfrom asl_fast import benchmark\nfrom asl_fast.challenge import Drawing\n"
+        "query, calls = Drawing.query, []\n"
+        "def killing(self, told):\n"
+        "    calls.append(told)\n"
+        "    if len(calls) > 9: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return query(self, told)\n"
+        "Drawing.query = killing\nbenchmark.main(sys.argv[1:])\n"
+    )
+    arguments = [*told(photos, tmp_path / "out"), *SMALL]
+    assert subprocess.run([sys.executable, "-c", code, *arguments]).returncode == -9
+    assert [path.name for path in tmp_path.iterdir()] == ["out.partial"]
+    assert make(photos, tmp_path / "out") == DONE
+    assert contents(tmp_path / "out") == contents(made)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(made, photos, tmp_path):

@@ -1,20 +1,23 @@
 """Benchmarks in the form of DISC21 and NDEC, of plain photos: edited copies, and what only looks like one.
 
-photos.py   the photos that can be used        kinship.py  which of them belong together
-roles.py    which photo is query, reference, crop, distractor, or left out
-bank.py     what a bank of edits is: families, strengths; own_edits.py, augly_edits.py are two
-making.py   the plan drawn into files          folder.py   a folder that appears whole or not at all
+photos.py    the photos that can be used            kinship.py  which of them belong together
+roles.py     which photo is query, reference, crop, distractor, or left out
+banks/       edits: families at three strengths     plan.py     what every query and reference is
+pictures.py  the plan drawn   tables.py page.py  and told      folder.py  a whole folder or none
 """
 
-from asl_fast.challenge.bank import BANKS, STRENGTHS, Bank, bank_named
+from asl_fast.challenge.banks import BANKS, FAMILIES, Bank, bank_named
 from asl_fast.challenge.folder import whole_folder
 from asl_fast.challenge.kinship import Kinship, read_groups
-from asl_fast.challenge.making import Query, Reference, make_pictures, plan_queries, write_tables
+from asl_fast.challenge.page import write_page
 from asl_fast.challenge.photos import Photos, usable_photos
+from asl_fast.challenge.pictures import Drawing
+from asl_fast.challenge.plan import QUERY_KINDS, Query, Reference, plan
 from asl_fast.challenge.roles import Roles, Wanted, give_roles
+from asl_fast.challenge.tables import write_tables
 
 __all__ = [
-    "BANKS", "Bank", "Kinship", "Photos", "Query", "Reference", "Roles", "STRENGTHS", "Wanted", "bank_named",
-    "give_roles", "make_pictures", "plan_queries", "read_groups", "usable_photos", "whole_folder",
-    "write_tables",
+    "BANKS", "Bank", "Drawing", "FAMILIES", "Kinship", "Photos", "QUERY_KINDS", "Query", "Reference",
+    "Roles", "Wanted", "bank_named", "give_roles", "plan", "read_groups", "usable_photos", "whole_folder",
+    "write_page", "write_tables",
 ]  # fmt: skip

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from asl_fast.cores import num_cores
 from asl_fast.images import ImageError, ImageFile, decode, printable
 
 LEAST_EDGE_PX = 64
 _KEPT = 64  # decoded photos: backgrounds come again and again
 
 Pixels = NDArray[np.uint8]
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Photos:
@@ -53,21 +58,34 @@ def usable_photos(
     usable: list[ImageFile] = []
     left_out: list[tuple[str, str]] = []
     first_with: dict[bytes, ImageFile] = {}
-    for file in files:
+    for file, (digest, reason) in zip(files, on_every_core(_seen, files), strict=True):
         progress()
-        try:
-            pixels = decode(file.read())
-        except (ImageError, OSError) as error:
-            left_out.append((file.id, printable(str(error))))
-            continue
-        if min(pixels.shape[:2]) < LEAST_EDGE_PX:
-            height, width = pixels.shape[:2]
-            left_out.append((file.id, f"{width} x {height} px, below {LEAST_EDGE_PX} px"))
-            continue
-        digest = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest()
-        first = first_with.setdefault(digest, file)
+        first = file if reason else first_with.setdefault(digest, file)
         if first is not file:
-            left_out.append((file.id, f"the same pixels as {first.id}"))
-            continue
-        usable.append(file)
+            reason = f"the same pixels as {first.id}"
+        if reason:
+            left_out.append((file.id, reason))
+        else:
+            usable.append(file)
     return Photos(usable, edge_px), left_out
+
+
+def _seen(file: ImageFile) -> tuple[bytes, str]:
+    """(digest of its pixels, what is against it)."""
+    try:
+        pixels = decode(file.read())
+    except (ImageError, OSError) as error:
+        return b"", printable(str(error))
+    height, width = pixels.shape[:2]
+    if min(height, width) < LEAST_EDGE_PX:
+        return b"", f"{width} x {height} px, its shorter edge must be {LEAST_EDGE_PX} px or more"
+    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest(), ""
+
+
+def on_every_core(work: Callable[[T], R], given: Iterable[T]) -> Iterator[R]:
+    """map, by threads; what waits is given up when one of them fails or the caller does."""
+    pool = ThreadPoolExecutor(num_cores())
+    try:
+        yield from pool.map(work, given)
+    finally:
+        pool.shutdown(cancel_futures=True)

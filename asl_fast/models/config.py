@@ -18,6 +18,7 @@ class DescriptorConfig:
 
     backbone: a timm name.  num_dims: length of a row, 0 for the backbone's own width.
     gem_p: the pooling's power before training (trained weights carry their own).
+    gain_width: hidden units of the small network that says how long a row should be (`gain.py`), 0 = none.
     edge_px, resize_mode: what pictures are resized to before they come in.
     mean, std: of the input, in units of 0..1.
     min_score, tau: thresholds for search that were measured with these weights, or the neutral 0 and 1.
@@ -27,6 +28,7 @@ class DescriptorConfig:
     backbone: str
     num_dims: int = 0
     gem_p: float = 3.0
+    gain_width: int = 0
     edge_px: int = 224
     resize_mode: str = "square"
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
@@ -46,7 +48,8 @@ class DescriptorConfig:
 
     def what_shapes_rows(self) -> str:
         """Canonical JSON of the fields that change rows; thresholds and notes do not."""
-        names = ("backbone", "num_dims", "edge_px", "resize_mode", "mean", "std")
+        names = ["backbone", "num_dims", "edge_px", "resize_mode", "mean", "std"]
+        names += ["gain_width"] if self.gain_width else []  # fingerprints from before there were gains stay
         return json.dumps({name: getattr(self, name) for name in names}, sort_keys=True)
 
 
@@ -87,8 +90,8 @@ def _checked(name: str, value: Any) -> Any:
         if not isinstance(value, str) or (not value and name != "note"):
             raise ValueError(f'"{name}" must be a non-empty text, got {value!r}')
         return value
-    if name in ("num_dims", "edge_px"):
-        least, most = (0, 65536) if name == "num_dims" else (16, 4096)
+    if name in ("num_dims", "gain_width", "edge_px"):
+        least, most = (16, 4096) if name == "edge_px" else (0, 65536)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise ValueError(f'"{name}" must be a whole number from {least} to {most}, got {value!r}')
         return value

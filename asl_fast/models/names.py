@@ -35,6 +35,9 @@ from asl_fast.models.storage import (
 )
 
 SHIPPED = {name: Path(__file__).parent / name for name in ("default", "imagenet")}
+BACKGROUND = (
+    "background.npz"  # rows by this model of pictures of which nothing is a copy, for score normalisation
+)
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 _WAYS = (
     "a model is 'default', 'imagenet', a folder, timm:NAME, hf-hub:OWNER/NAME or an SSCD TorchScript .pt file"
@@ -53,6 +56,20 @@ def load_descriptor(name_or_path: str | os.PathLike[str] = "default", device: st
         raise InputError(complaint if complaint.startswith(who) else f"{who}: {complaint}") from error
     loaded.module.to(device).eval()
     return loaded
+
+
+def find_background(name_or_path: str | os.PathLike[str]) -> Path | None:
+    """The background set in a model's folder; None if there is none, or no folder."""
+    name = os.fspath(name_or_path)
+    if name.startswith("hf-hub:"):
+        try:
+            folder = Path(_snapshot(name.removeprefix("hf-hub:"), [BACKGROUND], f"--model {name}"))
+        except ValueError as error:
+            raise InputError(str(error)) from error
+    else:
+        folder = SHIPPED.get(name, Path(name))
+    path = folder / BACKGROUND
+    return path if path.is_file() else None
 
 
 def check_device(device: str) -> None:

@@ -22,7 +22,7 @@ from asl_fast.reports.truth import Truth
 
 FIGURES = ("uap", "rp90", "precision_at_n", "recall_at_1")
 COVERAGE = 0.95
-FULL, LARGE, FULL_UP_TO = 1000, 200, 1_000_000  # resamples: so many as long as that takes seconds
+FULL, LARGE, FULL_UP_TO = 1000, 100, 1_000_000  # resamples: so many as long as that takes seconds
 Floats = NDArray[np.float64]
 Weights = NDArray[np.uint8]
 
@@ -179,7 +179,7 @@ def all_queries(truth: Truth, *lists: Predictions) -> list[str]:
 
 
 def usual_resamples(num_predictions: int) -> int:
-    """1000, and 200 of more than a million predictions."""
+    """1000, and 100 of more than a million predictions."""
     return FULL if num_predictions <= FULL_UP_TO else LARGE
 
 

@@ -138,11 +138,13 @@ def _intervals(
     predictions: Predictions, truth: Truth, is_copy_P: NDArray[np.bool_] | None, resamples: int, seed: int
 ) -> Intervals:
     queries = bootstrap.all_queries(truth, predictions)
-    alone = bootstrap.Ranking(predictions, truth, queries)
-    filtered = None if is_copy_P is None else bootstrap.Ranking(predictions, truth, queries, is_copy_P)
+
+    def found(is_kept_P: NDArray[np.bool_] | None) -> dict[str, Interval]:  # one ranking in memory at a time
+        return bootstrap.intervals(bootstrap.Ranking(predictions, truth, queries, is_kept_P), resamples, seed)
+
     return Intervals(
-        similarity=bootstrap.intervals(alone, resamples, seed),
-        filtered=None if filtered is None else bootstrap.intervals(filtered, resamples, seed),
+        similarity=found(None),
+        filtered=None if is_copy_P is None else found(is_copy_P),
         resamples=resamples,
         seed=seed,
     )

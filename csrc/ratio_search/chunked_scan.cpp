@@ -50,7 +50,7 @@ class Batch {
         const Bar bar = pool_ == nullptr ? Bar{} : pool_->bar();
         for (const std::int64_t q : query) {
             list_[at(q)].raise(bar.floor(query_[at(q)]));
-            probe.push_back({q, shared(range_[at(q)], chunk), list_[at(q)].floor()});
+            probe.push_back({q, shared(range_[at(q)], chunk), list_[at(q)].floor(), wanted_.bias[query_[at(q)]]});
         }
         std::vector<ProbeHits> hits(probe.size());
         device_.scan(probe, chunk, hits);
@@ -102,7 +102,7 @@ class HostDevice : public ChunkDevice {
                 const float* const ref = refs_.value + r * refs_.num_dims;
                 double dot = 0;
                 kScreenPlain.exact_dots(queries_.value + q * refs_.num_dims, &ref, 1, refs_.num_dims, &dot);
-                const double score = dot / (queries_.row_norm[q] * refs_.row_norm[r]);
+                const double score = dot / (queries_.row_norm[q] * refs_.row_norm[r]) - probe[i].bias;
                 if (!(score >= probe[i].floor)) continue;
                 if (hits[i].num_found++ < capacity_) hits[i].pair.push_back({score, p});
             }

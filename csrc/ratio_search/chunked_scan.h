@@ -15,6 +15,7 @@ struct Probe {
     std::int64_t query;  // number within the batch
     Range range;
     double floor;
+    double bias;  // subtracted from its scores
 };
 
 struct ProbeHits {

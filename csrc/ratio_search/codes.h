@@ -12,7 +12,8 @@
 //
 // The screen evaluates the right side as slope * xv - drop with slope rounded down and drop rounded up
 // (Reach, below), in one operation that rounds once, and compares it with s rounded to the same format:
-// rounding is monotone, so a comparison that is true of the real numbers stays true.
+// rounding is monotone, so a comparison that is true of the real numbers stays true. A query's bias moves its floor,
+// by a sum that the slack allows to be rounded.
 #pragma once
 
 #include <cstdint>
@@ -55,7 +56,8 @@ struct Reach {
 // One query's side of the bound. `longest_ref` >= |v^| of every reference.
 class QueryBound {
    public:
-    QueryBound(const CodedRow& query, float longest_ref, std::int64_t num_dims);
+    // bias: what is subtracted from the query's scores.
+    QueryBound(const CodedRow& query, float longest_ref, std::int64_t num_dims, double bias);
 
     Reach reach(double floor) const;
     float inverse_scale() const { return static_cast<float>(inverse_scale_); }
@@ -66,12 +68,13 @@ class QueryBound {
     // Where the exact score lies for this dot of codes.
     Interval around(std::int32_t dot, float ref_inverse_scale, float panel_residual) const {
         const double to_score = 1.0 / (inverse_scale_ * static_cast<double>(ref_inverse_scale));
-        const double score = dot * to_score;
+        const double score = dot * to_score - bias_;
         const double slack = slack_ + static_cast<double>(panel_residual) * residual_to_slack_ * to_score;
         return {static_cast<float>(score - slack), static_cast<float>(score + slack)};
     }
 
    private:
+    double bias_;
     double inverse_scale_;
     double slack_;              // eps_u |v^| + rounding, of the interval's ends to float too
     double residual_to_slack_;

@@ -24,7 +24,7 @@ constexpr std::int64_t kBufferBytes = std::int64_t{256} << 20;
 
 struct DeviceProbe {
     std::int64_t query, begin, end;
-    double floor;
+    double floor, bias;
 };
 
 struct DeviceHit {
@@ -105,7 +105,7 @@ __global__ void scan_chunk(const float* ref, const double* ref_norm, const float
     for (int q = 0; q < kQueries && first_probe + q < num_probes; ++q) {
         const DeviceProbe& asked = probe[first_probe + q];
         if (position < asked.begin || position >= asked.end) continue;
-        const double score = sum_lanes(lane[q]) / (query_norm[asked.query] * ref_norm[position]);
+        const double score = sum_lanes(lane[q]) / (query_norm[asked.query] * ref_norm[position]) - asked.bias;
         if (!(score >= asked.floor)) continue;
         const unsigned long long slot = atomicAdd(&num_found[first_probe + q], 1ULL);
         if (slot < static_cast<unsigned long long>(capacity)) hit[(first_probe + q) * capacity + slot] = {score, position};
@@ -171,7 +171,7 @@ class CudaDevice : public ChunkDevice {
     void scan(std::span<const Probe> probe, const Range& chunk, std::vector<ProbeHits>& hits) override {
         const std::int64_t num_probes = static_cast<std::int64_t>(probe.size());
         std::vector<DeviceProbe> asked;
-        for (const Probe& each : probe) asked.push_back({each.query, each.range.begin, each.range.end, each.floor});
+        for (const Probe& each : probe) asked.push_back({each.query, each.range.begin, each.range.end, each.floor, each.bias});
         std::vector<unsigned long long> num_found(probe.size(), 0);
         probe_.put(asked.data(), 0, num_probes);
         num_found_.put(num_found.data(), 0, num_probes);

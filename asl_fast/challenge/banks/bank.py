@@ -1,10 +1,11 @@
-"""What a bank of edits is. A chain is JSON text: the same text and photos give the same pixels every time."""
+"""What a bank of edits is. A chain is JSON text: with the same photos it gives the same pixels every time."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,18 +26,18 @@ FAMILIES = (
     "flip",  # mirrored, and one more edit
     "chain",  # several of all these
 )
-BANKS = {"own": "own_edits", "augly": "augly_edits"}
+BANKS = {"own": "own", "augly": "augly"}  # name -> module
 
 
 class Bank(Protocol):
-    """A module. Chains are drawn from `rng` alone; strength: one of STRENGTHS."""
+    """A module. A chain is drawn from `rng` alone: a JSON list of edits, {"kind": ..., and parameters}."""
 
     def versions(self) -> dict[str, str]:
         """Of what draws the pictures."""
         ...
 
     def copy(self, family: str, strength: str, rng: np.random.Generator) -> str:
-        """A chain of this family."""
+        """A chain of one of FAMILIES at one of STRENGTHS."""
         ...
 
     def light(self, rng: np.random.Generator) -> str:
@@ -44,11 +45,27 @@ class Bank(Protocol):
         ...
 
     def apply(self, chain: str, photo: Pixels, backgrounds: Sequence[Pixels]) -> Pixels:
-        """The edited picture, RGB (height, width, 3)."""
+        """The edited picture, RGB (height, width, 3). backgrounds: other photos, for edits that need one."""
         ...
 
 
 def bank_named(name: str) -> Bank:
     """One of BANKS; it is imported now. InputError where what it needs is missing."""
-    module: Bank = import_module(f"asl_fast.challenge.{BANKS[name]}")
+    module: Bank = import_module(f"asl_fast.challenge.banks.{BANKS[name]}")
     return module
+
+
+def told(chain: str) -> str:
+    """A chain in one readable line."""
+    return " > ".join(_told(edit) for edit in json.loads(chain)) if chain else "(as it is)"
+
+
+def _told(edit: dict[str, Any]) -> str:
+    values = [f"{name} {_short(value)}" for name, value in edit.items() if name != "kind"]
+    return f"{edit['kind']}({', '.join(values)})"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(_short, value))
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
