@@ -21,13 +21,13 @@ from asl_fast.reports.predictions import Predictions, predictions_of, read_predi
 from asl_fast.reports.sheet import PictureRow, SheetRow, write_pictures, write_sheet
 from asl_fast.reports.spread import spread_of
 from asl_fast.reports.style import write_png
-from asl_fast.reports.text import comparison_table, groups_table, measures_table, printable, table
+from asl_fast.reports.text import aligned, comparison_table, groups_table, measures_table, printable, table
 from asl_fast.reports.truth import Truth, read_truth
 
 __all__ = [
     "Comparison", "FindPicture", "Measures", "Picture", "PictureRow", "Predictions", "QueryKinds", "Report",
-    "SheetRow", "Truth", "as_json", "check_common_ids", "compare", "comparison_table", "draw_all",
-    "draw_both_curves", "draw_curve", "evaluate", "groups_table", "holds_kinds", "kept_by",
+    "SheetRow", "Truth", "aligned", "as_json", "check_common_ids", "compare", "comparison_table",
+    "draw_all", "draw_both_curves", "draw_curve", "evaluate", "groups_table", "holds_kinds", "kept_by",
     "measures_table", "predictions_of", "printable", "read_kinds", "read_predictions", "read_truth",
     "spread_of", "table", "usual_resamples", "worst_pairs", "write_curve", "write_evaluation_page",
     "write_html", "write_json", "write_pictures", "write_png", "write_sheet",
