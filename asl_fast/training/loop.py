@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch.backends import cudnn
 
+from asl_fast.files import replacing
 from asl_fast.images import Failure, ImageFile, Resize
 from asl_fast.losses import Ranks
 from asl_fast.models import DescriptorConfig, load_descriptor, save_descriptor
@@ -87,7 +88,11 @@ def train(
     team = team or Team()
     check_input(views_from)
     start = load_descriptor(settings.start, device)
-    config = dataclasses.replace(start.config, edge_px=settings.edge_px or start.config.edge_px)
+    config = dataclasses.replace(
+        start.config,
+        edge_px=settings.edge_px or start.config.edge_px,
+        gain_width=settings.gain_width or start.config.gain_width,
+    )
     identity = run_identity(files, pairs, settings, seed, views_from, start.fingerprint)
     check_same_run(out, identity, team)
     on = torch.device(device)
@@ -107,6 +112,7 @@ def train(
     told_config = dataclasses.replace(config, note=note)
     watch = before = None
     if team.leads:
+        _list_held_back(out, [photos.files[number] for number in split.held])
         fold = make_fold_set(photos.subset(split.held), seed)
         resize = Resize(edge_px=config.edge_px, mode=config.resize_mode)
         measuring = Measuring(fold, photos, split.measured, split.held_pairs, resize, on)
@@ -147,6 +153,13 @@ def train(
         pairs_after=after.pairs,
         waited_share=done.waited_share,
     )
+
+
+def _list_held_back(out: Path, files: Sequence[ImageFile]) -> None:
+    """held_back.txt: photos that can calibrate this model. A member of a tar shard has no path to list."""
+    with replacing(out / "held_back.txt") as path:
+        lines = [f"{Path(file.path).resolve()}\n" for file in files if file.member is None]
+        path.write_text("".join(lines), encoding="utf-8")
 
 
 def _trainer(

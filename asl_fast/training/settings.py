@@ -61,9 +61,13 @@ class TrainSettings:
     clip_norm: of the gradient, 0 = off.  bf16: mixed precision, on a GPU only.
     fused_class_step: step the class weights within the backward pass, so that no gradient of theirs is ever
     stored; gradients can't be clipped then.
-    least_area, whole_share: see `edits.nested_crops`.  edit_share: of the views that are edited at all.
-    edit_recipe: which edits, see `edits.RECIPES`.
+    least_area, whole_share, same_share: see `edits.nested_crops`.  edit_share: of the views that are edited.
+    edit_recipe: which edits, see `edits.RECIPES`.  least_strength: the strength of each view's edits is drawn
+    between this share of edit_strength and all of it.
+    plain_first: the first view of every photo, not of those in pairs only, is the photo as it is.
     ordered_by: what makes one view hold more than another, see `losses.content_pairs`.
+    plain_over_edited: a photo as it is also holds more than each edited view of it, whatever the content.
+    gain_width: of the trained model, see `models/gain.py`; 0 = as the start model's.
     save_every, evaluate_every: steps, 0 = only at the end.
     """
 
@@ -88,10 +92,15 @@ class TrainSettings:
     loss: LossSettings = field(default_factory=LossSettings)
     least_area: float = 0.2
     whole_share: float = 0.5
+    same_share: float = 0.0
     edit_share: float = 0.6
     edit_strength: float = 0.8
+    least_strength: float = 1.0
     edit_recipe: str = "common"
+    plain_first: bool = False
     ordered_by: str = "both"
+    plain_over_edited: bool = False
+    gain_width: int = 0
     pairs: PairSettings = field(default_factory=PairSettings)
     held_back_share: float = 0.2
     save_every: int = 100
@@ -106,6 +115,8 @@ class TrainSettings:
         for name in (
             "edit_share",
             "edit_strength",
+            "least_strength",
+            "same_share",
             "frozen_share",
             "ema_decay",
             "warmup_share",

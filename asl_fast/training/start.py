@@ -25,7 +25,10 @@ def start_descriptor(module: nn.Module, config: DescriptorConfig, name: str) -> 
             f"--model {name}: TorchScript files can't be trained; start from a timm model or a folder"
         )
     descriptor = Descriptor(config)
-    descriptor.load_state_dict(module.state_dict())
+    # a start without a gain gets one that does nothing yet
+    new = () if module.config.gain_width else ("gain.",)
+    told = descriptor.load_state_dict(module.state_dict(), strict=False)
+    assert not told.unexpected_keys and all(name.startswith(new) for name in told.missing_keys)
     return descriptor
 
 

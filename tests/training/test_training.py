@@ -89,7 +89,8 @@ def test_both_losses_fall_and_the_run_folder_is_complete(photo_folder, settings,
         early, late = (np.mean([row[part] for row in some]) for some in (rows[:8], rows[-8:]))
         assert late < share * early, part
     assert sorted(path.name for path in out.iterdir()) == [
-        "best", "checkpoint", "config.json", "evaluation.json", "metrics.jsonl", "model", "tensorboard",
+        "best", "checkpoint", "config.json", "evaluation.json", "held_back.txt", "metrics.jsonl",
+        "model", "tensorboard",
     ]  # fmt: skip
     assert [row["step"] for row in rows if "eval/uap" in row] == [19, 39]
     assert (outcome.num_trained, outcome.num_held_back, outcome.failures) == (16, 4, [])
