@@ -5,6 +5,10 @@ shards), which are embedded first; --refs may be an index folder, too. Every mat
 its ratio |query| / |reference| and a verdict: `copy` where the ratio is at most tau, `original` where the
 query holds more than the reference, so that it can't be a copy of it.
 
+tau is the one that `asl-fast calibrate` fitted for the model whose norms these are, where both are known;
+else 1, the paper's. --precision 95 takes tau and --min-score from the model's point of 95 % precision. The
+closing line and NAME.search.json beside --out say what was used and where it came from.
+
 What is kept of all pairs that pass --direction:
   -k 10                 the nearest 10 of each query (this is the default)
   --min-score 0.8       every pair from this cosine on, however many; with -k or --best-pairs only such pairs
@@ -47,17 +51,20 @@ from tqdm import tqdm
 
 from asl_fast import matching, reports
 from asl_fast.background import bias_of, read_background, score_norm
+from asl_fast.chosen import Chosen, choose, look_up
 from asl_fast.embeddings import holds_embeddings, read_embeddings
 from asl_fast.errors import DONE, PARTIAL, InputError, run_command
 from asl_fast.files import check_writable
 from asl_fast.folded_search import search_folded
-from asl_fast.indexes import FaissIndex, Index, Searchable
+from asl_fast.indexes import FaissIndex, Index, ScoreNorm, Searchable
 from asl_fast.indexes.faiss_index import library as faiss_library
 from asl_fast.indexes.faiss_index import short_words
 from asl_fast.indexes.folder import Snapshot, holds_index
 from asl_fast.indexes.recall import Recall, measured_recall
 from asl_fast.matching import PictureRows
 from asl_fast.records import WHOLE_VIEW, Described, Embeddings, Pairs
+from asl_fast.search_settings import SearchSettings, write_settings
+from asl_fast.thresholds import COSINE, Thresholds
 
 DEFAULT_K = 10
 EXACT, FAISS = "exact", "faiss:"
@@ -86,7 +93,16 @@ def parser() -> argparse.ArgumentParser:
     )
     what.add_argument("--min-score", type=float, help="keep only pairs with at least this score")
     what.add_argument("--best-pairs", type=int, metavar="M", help="the best M pairs of all queries together")
-    what.add_argument("--tau", type=float, default=1.0, help="largest ratio of a copy (default: %(default)s)")
+    what.add_argument(
+        "--tau", type=float, help="largest ratio of a copy (default: the model's, or else 1, the paper's)"
+    )
+    what.add_argument(
+        "--precision", type=float, metavar="PERCENT",
+        help="take --min-score and --tau from the model's point of this precision: 90, 95 or 99",
+    )  # fmt: skip
+    what.add_argument(
+        "--thresholds", metavar="FILE", help="thresholds.json of asl-fast calibrate, in place of the model's"
+    )
     what.add_argument(
         "--direction", choices=("both", "copy", "original"), default="both",
         help="which verdicts to look for; `both` takes the best of either kind (default: %(default)s)",
@@ -141,7 +157,9 @@ def run(args: argparse.Namespace) -> int:
     started = time.perf_counter()
     norm = None if args.score_norm is None else score_norm(args.score_norm)
     background = None if norm is None else read_background(args.background, args.model)
-    refs, queries, num_failed = _read_sides(args)
+    refs, queries, num_failed, loaded = _read_sides(args)
+    scores = _scores(args, norm, background)
+    chosen = _choose(args, refs, queries, loaded, scores)
     num_best = max(args.show, args.report_pairs if args.report else 0)
     short: list[int] = []
     pictures = _pictures(refs, queries) if args.fold else None
@@ -154,6 +172,7 @@ def run(args: argparse.Namespace) -> int:
     found = _search(args, index, queries, pictures, bias_Q)
     shown_refs, shown_queries = pictures or (refs, queries)
     written = matching.write_pairs(args.out, found, shown_queries, shown_refs, args.tau, num_best=num_best)
+    write_settings(args.out, _settings(args, chosen, refs, queries, scores, written.num_matches))
     if args.report:
         _write_report(args, written, shown_refs, shown_queries)
     if args.show:
@@ -167,7 +186,7 @@ def run(args: argparse.Namespace) -> int:
         summary += f"; scores normalised by {norm} over {len(background)} rows of {background.name}"
     if args.engine != EXACT and args.recall_sample:
         summary += f"; {_recall(args, index, refs, queries, bias_Q)}"
-    print(summary)
+    print(f"{summary}; tau {chosen.tau:.4g}, {chosen.tau_from}")
     return PARTIAL if num_failed else DONE
 
 
@@ -181,7 +200,9 @@ def _check(args: argparse.Namespace) -> None:
     if args.min_score is not None and not -limit <= args.min_score <= limit:
         what = "a cosine, from -1 to 1" if args.score_norm is None else "a number"
         raise InputError(f"--min-score is {what}, got {args.min_score}")
-    if not (math.isfinite(args.tau) and args.tau > 0):
+    if args.precision is not None and (args.tau is not None or args.min_score is not None):
+        raise InputError("--precision gives --tau and --min-score; leave them out")
+    if args.tau is not None and not (math.isfinite(args.tau) and args.tau > 0):
         raise InputError(f"--tau must be a finite number above 0, got {args.tau}; 1.0 is the paper's")
     for flag, number, least in (
         ("--k", args.k, 1), ("--best-pairs", args.best_pairs, 1), ("--show", args.show, 0),
@@ -195,6 +216,58 @@ def _check(args: argparse.Namespace) -> None:
     for flag, path in (("--out", args.out), ("--report", args.report)):
         if path:
             check_writable(path, flag)
+
+
+def _choose(
+    args: argparse.Namespace, refs: Refs, queries: Embeddings, loaded: Thresholds | None, scores: str
+) -> Chosen:
+    """The thresholds; from here on args.tau and args.min_score are those that are used."""
+    chosen = choose(
+        look_up(args.model, args.thresholds, loaded),
+        queries,
+        refs,
+        scores=scores,
+        tau=args.tau,
+        min_score=args.min_score,
+        precision=args.precision,
+    )
+    args.tau, args.min_score = chosen.tau, chosen.min_score
+    return chosen
+
+
+def _scores(args: argparse.Namespace, norm: ScoreNorm | None, background: Embeddings | None) -> str:
+    """What kind of score this search gives: thresholds of another kind don't fit it."""
+    parts = [COSINE]
+    if norm is not None and background is not None:
+        parts.append(f"normalised {norm} over {len(background)} rows")
+    if args.fold is not None:
+        parts.append(f"fold {args.fold}")
+    return ", ".join(parts)
+
+
+def _settings(
+    args: argparse.Namespace,
+    chosen: Chosen,
+    refs: Refs,
+    queries: Embeddings,
+    scores: str,
+    num_matches: int,
+) -> SearchSettings:
+    same_norms = refs.norms_fingerprint == queries.norms_fingerprint
+    return SearchSettings(
+        num_matches=num_matches,
+        refs=args.refs,
+        queries=args.queries,
+        norms_fingerprint=refs.norms_fingerprint if same_norms else "",
+        scores=scores,
+        direction=args.direction,
+        tau=chosen.tau,
+        tau_from=chosen.tau_from,
+        min_score=args.min_score,
+        k=args.k,
+        best_pairs=args.best_pairs,
+        engine=args.engine,
+    )
 
 
 def _pictures(refs: Refs, queries: Embeddings) -> tuple[PictureRows, PictureRows]:
@@ -243,8 +316,9 @@ def _engine_file(args: argparse.Namespace) -> Path | None:
     return Path(spec) if spec.endswith(".faiss") else None
 
 
-def _read_sides(args: argparse.Namespace) -> tuple[Refs, Embeddings, int]:
-    """References, queries and the number of pictures that failed."""
+def _read_sides(args: argparse.Namespace) -> tuple[Refs, Embeddings, int, Thresholds | None]:
+    """References, queries, the number of pictures that failed, and the thresholds of a model that was
+    loaded."""
     norms = dict(zip(SIDES, args.norms or (None, None), strict=True))
     read: dict[str, Embeddings] = {}
     index = _open_index(args)
@@ -260,12 +334,12 @@ def _read_sides(args: argparse.Namespace) -> tuple[Refs, Embeddings, int]:
                 f"--{side}-views goes with pictures, but --{side} {getattr(args, side)} is embedded already; "
                 "give the views to asl-fast embed"
             )
-    num_failed = 0
+    num_failed, thresholds = 0, None
     for side in sides:  # what is at hand first: a wrong file should not wait for an hour of embedding
         if side not in pictures:
             read[side] = read_embeddings(getattr(args, side), norms_path=norms[side], side=side)
     for side in pictures:
-        read[side], failed = _embed(args, side)
+        read[side], failed, thresholds = _embed(args, side)
         num_failed += failed
     queries = read["queries"]
     refs = read["refs"] if index is None else index
@@ -279,7 +353,7 @@ def _read_sides(args: argparse.Namespace) -> tuple[Refs, Embeddings, int]:
             f"--queries {args.queries} was embedded by model {queries.fingerprint[:12]} but --refs "
             f"{args.refs} by {refs.fingerprint[:12]}; embed both with the same --model, --edge and --resize"
         )
-    return refs, queries, num_failed
+    return refs, queries, num_failed, thresholds
 
 
 def _open_index(args: argparse.Namespace) -> Snapshot | None:
@@ -310,18 +384,20 @@ def _memory_budget(args: argparse.Namespace) -> int | None:
     return int(float(match[1]) * 2 ** (10 * " KMGT".index(match[2] or " ")))
 
 
-def _embed(args: argparse.Namespace, side: str) -> tuple[Embeddings, int]:
+def _embed(args: argparse.Namespace, side: str) -> tuple[Embeddings, int, Thresholds | None]:
     from asl_fast.embedder import embed_source, load_model  # PyTorch, only where there are pictures
 
+    views = getattr(args, f"{side}_views") or WHOLE_VIEW
+    model = load_model(args.model, device=args.device, views=views)
     done = embed_source(
         getattr(args, side),
-        load_model(args.model, device=args.device, views=getattr(args, f"{side}_views") or WHOLE_VIEW),
+        model,
         ids=args.ids,
         num_threads=args.threads,
         failures_path=args.failures or Path(args.out).parent / "failures.csv",
         argument=f"--{side}",
     )
-    return done.embeddings, len(done.failures)
+    return done.embeddings, len(done.failures), model.thresholds
 
 
 def _wants_all_above(args: argparse.Namespace) -> bool:

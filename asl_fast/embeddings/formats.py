@@ -98,8 +98,9 @@ def read_embeddings(
     if stored.norm_N is not None and stored.norm_N.dtype.kind != "f":
         raise InputError(f"{who}: norms must be a floating type, got {stored.norm_N.dtype}")
     norm_N = None if stored.norm_N is None else np.asarray(stored.norm_N, dtype=np.float64)
+    norms_fingerprint = None if stored.norm_N is None else ""
     if norms_path is not None:
-        norm_N = _other_norms(Path(norms_path), ids, who, side)
+        norm_N, norms_fingerprint = _other_norms(Path(norms_path), ids, who, side)
     try:
         return Embeddings(
             ids=ids,
@@ -107,6 +108,7 @@ def read_embeddings(
             norm_N=norm_N,  # type: ignore[arg-type]
             path_N=stored.path_N,
             fingerprint=stored.fingerprint,
+            norms_fingerprint=norms_fingerprint,  # type: ignore[arg-type]
             name=who,
         )
     except ValueError as error:
@@ -131,15 +133,18 @@ def _read_stored(path: Path, who: str, ids_path: Path | None, side: str | None) 
     return hdf5.read(path, who, side)
 
 
-def _other_norms(path: Path, ids: Sequence[str], who: str, side: str | None) -> NDArray[np.float64]:
-    """Norms for `ids` from an .npy (N,) or from another file of embeddings, matched by id."""
+def _other_norms(
+    path: Path, ids: Sequence[str], who: str, side: str | None
+) -> tuple[NDArray[np.float64], str]:
+    """Norms for `ids` from an .npy (N,) or from another file of embeddings, matched by id; their model's
+    fingerprint, "" if it isn't known."""
     if path.suffix == ".npy" and path.is_file():
         plain = npy.load_array(path, str(path))
         if plain.ndim == 1:
-            return _plain_norms(plain, len(ids), who, path)
+            return _plain_norms(plain, len(ids), who, path), ""
     other = read_embeddings(path, side=side)
     if list(other.ids) == list(ids):
-        return other.norm_N
+        return other.norm_N, other.norms_fingerprint
     row_of = {identity: row for row, identity in enumerate(other.ids)}
     missing = [identity for identity in ids if identity not in row_of]
     if missing:
@@ -147,7 +152,7 @@ def _other_norms(path: Path, ids: Sequence[str], who: str, side: str | None) -> 
             f"{path} has no row for id {missing[0]!r} of {who} ({len(missing)} of {len(ids)} ids missing); "
             "embed the same images with both models"
         )
-    return other.norm_N[[row_of[identity] for identity in ids]]
+    return other.norm_N[[row_of[identity] for identity in ids]], other.norms_fingerprint
 
 
 def _plain_norms(plain: NDArray[np.generic], num_rows: int, who: str, path: Path) -> NDArray[np.float64]:

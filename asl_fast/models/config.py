@@ -10,18 +10,18 @@ from typing import Any
 
 FORMAT = "asl_fast descriptor"
 VERSION = 1
+_RETIRED = ("min_score", "tau")  # thresholds.json holds what is measured, with intervals
 
 
 @dataclass(frozen=True, kw_only=True)
 class DescriptorConfig:
-    """How pixels become a raw row, and which thresholds suit its rows.
+    """How pixels become a raw row.
 
     backbone: a timm name.  num_dims: length of a row, 0 for the backbone's own width.
     gem_p: the pooling's power before training (trained weights carry their own).
     gain_width: hidden units of the small network that says how long a row should be (`gain.py`), 0 = none.
     edge_px, resize_mode: what pictures are resized to before they come in.
     mean, std: of the input, in units of 0..1.
-    min_score, tau: thresholds for search that were measured with these weights, or the neutral 0 and 1.
     note: one line on what the weights were trained for.
     """
 
@@ -33,8 +33,6 @@ class DescriptorConfig:
     resize_mode: str = "square"
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    min_score: float = 0.0
-    tau: float = 1.0
     note: str = ""
 
     def __post_init__(self) -> None:
@@ -71,7 +69,7 @@ def config_from_json(text: str, who: str) -> tuple[DescriptorConfig, str]:
             f"{who} is of version {raw.get('version')!r}, this asl_fast reads {VERSION}; update asl_fast"
         )
     digest = raw.pop("weights_sha256", "")
-    fields = {name: value for name, value in raw.items() if name not in ("format", "version")}
+    fields = {name: raw[name] for name in raw if name not in ("format", "version", *_RETIRED)}
     known = {field.name for field in dataclasses.fields(DescriptorConfig)}
     unknown = sorted(set(fields) - known)
     if unknown:
@@ -101,9 +99,8 @@ def _checked(name: str, value: Any) -> Any:
         if name == "std" and min(value) <= 0:
             raise ValueError(f'"std" must be above 0, got {value!r}')
         return tuple(float(number) for number in value)
-    if not _is_number(value) or (name in ("gem_p", "tau") and value <= 0):
-        rule = "a number" if name == "min_score" else "a number above 0"
-        raise ValueError(f'"{name}" must be {rule}, got {value!r}')
+    if not _is_number(value) or value <= 0:
+        raise ValueError(f'"{name}" must be a number above 0, got {value!r}')
     return float(value)
 
 

@@ -20,13 +20,13 @@ import timm
 import torch
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+from asl_fast import thresholds
 from asl_fast.errors import InputError
+from asl_fast.model_folders import CONFIG, SHIPPED, WEIGHTS
 from asl_fast.models.config import DescriptorConfig
 from asl_fast.models.descriptor import Descriptor, check_backbone
 from asl_fast.models.sscd import load_torchscript
 from asl_fast.models.storage import (
-    CONFIG,
-    WEIGHTS,
     Loaded,
     fill,
     fingerprint,
@@ -34,7 +34,6 @@ from asl_fast.models.storage import (
     weights_digest,
 )
 
-SHIPPED = {name: Path(__file__).parent / name for name in ("default", "imagenet")}
 BACKGROUND = (
     "background.npz"  # rows by this model of pictures of which nothing is a copy, for score normalisation
 )
@@ -113,7 +112,7 @@ def _may_be_of_the_hub(name: str) -> bool:
 
 
 def _from_hub(hub_id: str, who: str) -> Loaded:
-    folder = _snapshot(hub_id, [CONFIG, WEIGHTS], who)
+    folder = _snapshot(hub_id, [CONFIG, WEIGHTS, thresholds.FILE], who)
     return load_folder(folder, who)
 
 

@@ -6,12 +6,12 @@ from asl_fast.reports.html import Picture, write_html
 from asl_fast.reports.kinds import QueryKinds, holds_kinds, read_kinds
 from asl_fast.reports.predictions import Predictions, predictions_of, read_predictions
 from asl_fast.reports.sheet import PictureRow, SheetRow, write_pictures, write_sheet
-from asl_fast.reports.text import groups_table, measures_table, printable, table
+from asl_fast.reports.text import aligned, groups_table, measures_table, printable, table
 from asl_fast.reports.truth import Truth, read_truth
 
 __all__ = [
     "Measures", "Picture", "PictureRow", "Predictions", "QueryKinds", "Report", "SheetRow", "Truth",
-    "as_json", "check_common_ids", "draw_curve", "evaluate", "groups_table", "holds_kinds", "measures_table",
-    "predictions_of", "printable", "read_kinds", "read_predictions", "read_truth", "table", "write_curve",
-    "write_html", "write_json", "write_pictures", "write_sheet",
+    "aligned", "as_json", "check_common_ids", "draw_curve", "evaluate", "groups_table", "holds_kinds",
+    "measures_table", "predictions_of", "printable", "read_kinds", "read_predictions", "read_truth", "table",
+    "write_curve", "write_html", "write_json", "write_pictures", "write_sheet",
 ]  # fmt: skip
