@@ -6,12 +6,13 @@
 # make dali    installs DALI (0.7 GB) and runs the tests that need it; `make test` then runs them too
 # make bench-loss   the training loss beside its peers, and each goal: 5 minutes on the CPU
 # make bench-views [PHOTOS="dir1 dir2"] [QUICK=1]    decoding, edits and whole chains beside their peers: 7 minutes
+# make bench-copies BENCHMARK=dir [MODEL=...]      copies found and look-alikes rejected, beside PDQ and pHash
 # Each sets up what it needs in .venv first. PYTHON=... picks the interpreter (3.11 to 3.13).
 
 SOURCES := $(shell find csrc -type f) CMakeLists.txt pyproject.toml constraints.txt scripts/setup.sh
 RUN := .venv/bin/python -m
 
-.PHONY: demo test slow dali lint sanitize triton bench bench-search bench-loss bench-views clean
+.PHONY: demo test slow dali lint sanitize triton bench bench-copies bench-search bench-loss bench-views clean
 .DELETE_ON_ERROR:
 
 .venv/%.stamp: $(SOURCES)
@@ -63,6 +64,11 @@ bench-search: .venv/bench.stamp
 	mkdir -p benchmarks/results/cpu
 	$(RUN) benchmarks.search $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(QUICK),--quick)
 	$(if $(QUICK),,$(RUN) benchmarks.table)
+
+bench-copies: .venv/bench.stamp
+	$(if $(BENCHMARK),,$(error make bench-copies BENCHMARK=dir: name a folder that `asl-fast benchmark make` made))
+	$(RUN) benchmarks.copies --benchmark $(BENCHMARK) $(if $(MODEL),--model $(MODEL)) --save
+	$(RUN) benchmarks.table
 
 bench-loss: .venv/bench.stamp
 	$(RUN) benchmarks.loss

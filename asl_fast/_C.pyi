@@ -16,6 +16,7 @@ class Asked:
         norm: NDArray[np.float64],
         tau: NDArray[np.float64],
         min_score: NDArray[np.float64],
+        bias: NDArray[np.float64],
         direction: str,
         rank: NDArray[np.int64] | None,
     ) -> None: ...
@@ -56,6 +57,7 @@ def rescore(
     tau: NDArray[np.float64],
     k: int,
     min_score: NDArray[np.float64],
+    bias: NDArray[np.float64],
     direction: str,
     num_threads: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]: ...

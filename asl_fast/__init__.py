@@ -12,12 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asl_fast.embedder import Embedder, load_model
-    from asl_fast.indexes import Index
+    from asl_fast.indexes import Index, ScoreNorm
     from asl_fast.indexes.folder import IndexFolder
     from asl_fast.records import Candidates, Embeddings, Matches
 
 __version__ = version("asl-fast")
-__all__ = ["Candidates", "Embedder", "Embeddings", "Index", "IndexFolder", "Matches", "load_model"]
+__all__ = [
+    "Candidates",
+    "Embedder",
+    "Embeddings",
+    "Index",
+    "IndexFolder",
+    "Matches",
+    "ScoreNorm",
+    "load_model",
+]
 
 _HOME = {
     "Candidates": "records",
@@ -26,6 +35,7 @@ _HOME = {
     "Index": "indexes",
     "IndexFolder": "indexes.folder",
     "Matches": "records",
+    "ScoreNorm": "indexes",
     "load_model": "embedder",
 }
 

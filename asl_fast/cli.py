@@ -10,8 +10,11 @@ from asl_fast.errors import DONE, USER_ERROR
 VERBS = {
     "embed": "images -> embeddings (direction and norm of every picture)",
     "search": "queries + references -> matches.csv with verdicts, and a report to look at",
+    "transform": "embeddings -> whitened, or without what they share with negatives; norms stay",
     "index": "a folder of references that can grow: build, add, remove, compact, verify, repair, ...",
+    "calibrate": "labelled matches -> tau, soft ratio and operating points of a model",
     "evaluate": "matches + ground truth -> uAP, RP90, precision, curve",
+    "benchmark": "photos -> references, queries and truth, to measure copy detection with",
     "train": "images -> a trained descriptor",
     "edits": "images -> a contact sheet of edited copies, to see what training sees",
     "doctor": "versions, CPU instruction sets, GPU, and which paths will run",
@@ -43,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
 
         print(f"asl-fast {__version__}")
         return DONE
-    text = HELP.format(verbs="\n".join(f"  {verb:<9} {what}" for verb, what in VERBS.items()))
+    text = HELP.format(verbs="\n".join(f"  {verb:<10} {what}" for verb, what in VERBS.items()))
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(text, end="")
         return DONE

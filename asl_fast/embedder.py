@@ -130,6 +130,7 @@ class Embedder:
         framing: Framing | None = None,
     ) -> None:
         self.config: DescriptorConfig = loaded.config
+        self.thresholds = loaded.thresholds
         self.name = name
         self.device = device
         self._load = loader

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from asl_fast.indexes import Searchable
 from asl_fast.kernels.ratio_search import Progress
@@ -24,26 +24,29 @@ def search_folded(
     min_score: float | None,
     tau: float,
     direction: str,
+    bias: ArrayLike = 0.0,
     progress: Progress | None = None,
     folder: str | os.PathLike[str] | None = None,
 ) -> Iterator[Pairs]:
     """The best k pictures of each query picture; or the best num_pairs pairs of all (with k, at most k of
     each); or, with neither, every pair from min_score on. All pairs of a query picture come in one batch.
 
-    index: of refs.rows, whose norms are those of the pictures.
+    index: of refs.rows, whose norms are those of the pictures.  bias: of each view of a query.
     """
     query_QD, norm_Q = queries.rows.row_ND, queries.norm_N
+    bias_Q = np.broadcast_to(bias, len(queries))
 
     def nearest(rows: NDArray[np.int64], number: int) -> Pairs:
         return index.search(
             query_QD[rows], number, tau, min_score,
-            direction=direction, query_norms=norm_Q[rows], progress=progress,
+            direction=direction, query_norms=norm_Q[rows], bias=bias_Q[rows], progress=progress,
         ).pairs()  # fmt: skip
 
     def best(number: int) -> Pairs:
         return index.best_pairs(
-            query_QD, number, tau, min_score, direction=direction, query_norms=norm_Q, progress=progress
-        )
+            query_QD, number, tau, min_score,
+            direction=direction, query_norms=norm_Q, bias=bias_Q, progress=progress,
+        )  # fmt: skip
 
     if k is not None:
         batches = folded_nearest(nearest, queries, refs, k)
@@ -56,7 +59,8 @@ def search_folded(
     else:
         rows = np.argsort(queries.picture_N, kind="stable")
         above = index.pairs_above(
-            query_QD[rows], -1.0 if min_score is None else min_score, tau,
-            direction=direction, query_norms=norm_Q[rows], progress=progress, folder=folder,
+            query_QD[rows], -np.inf if min_score is None else min_score, tau,
+            direction=direction, query_norms=norm_Q[rows], bias=bias_Q[rows], progress=progress,
+            folder=folder,
         )  # fmt: skip
         yield from folded_stream(above, rows, queries, refs)

@@ -28,6 +28,8 @@ class Described(Protocol):
     @property
     def fingerprint(self) -> str: ...
     @property
+    def norms_fingerprint(self) -> str: ...
+    @property
     def num_dims(self) -> int: ...
     @property
     def ids(self) -> Sequence[str]: ...
@@ -48,6 +50,8 @@ class Embeddings:
     norm_N: float64 Euclidean norms of the rows, or those of another network ("+ASL" of the paper).
     path_N: where each picture lies, or None if that is not known.
     fingerprint: of the model that made the rows, or "" if that is not known.
+    norms_fingerprint: of the one whose norms these are; where it isn't given, that of the rows for their own
+    norms, "" for others.
     """
 
     ids: Sequence[str]
@@ -55,6 +59,7 @@ class Embeddings:
     norm_N: NDArray[np.float64] = None  # type: ignore[assignment]  # made from the rows below
     path_N: Sequence[str] | None = None
     fingerprint: str = ""
+    norms_fingerprint: str = None  # type: ignore[assignment]  # as told above
     name: str = "embeddings"
 
     def __post_init__(self) -> None:
@@ -75,6 +80,8 @@ class Embeddings:
         if self.path_N is not None and len(self.path_N) != num_rows:
             raise ValueError(f"{self.name}: has {len(self.path_N)} paths but {num_rows} rows")
         check_distinct(self.ids, self.name)
+        if self.norms_fingerprint is None:
+            object.__setattr__(self, "norms_fingerprint", self.fingerprint if self.norm_N is None else "")
         if self.norm_N is None:
             object.__setattr__(self, "norm_N", checked_norms(self.row_ND, self.name, self.ids))
         else:
@@ -94,8 +101,8 @@ class Candidates:
     """What a search found for each query, best score first (ties: smaller reference row first).
 
     ref_row_QK: int64 row of the reference, -1 where there is none.
-    score_QK: float64 cosine, -inf where there is none.  ratio_QK: float64 |query| / |reference|, nan
-    where there is none.
+    score_QK: float64 cosine, less the query's bias if it has one; -inf where there is none.
+    ratio_QK: float64 |query| / |reference|, nan where there is none.
     """
 
     ref_row_QK: NDArray[np.int64]
@@ -124,7 +131,8 @@ class Candidates:
 class Pairs:
     """Pairs of many queries in one list; what made it says in which order.
 
-    query_row_M, ref_row_M: int64.  score_M: float64 cosine.  ratio_M: float64 |query| / |reference|.
+    query_row_M, ref_row_M: int64.  score_M: float64 cosine, less the query's bias if it has one.
+    ratio_M: float64 |query| / |reference|.
     """
 
     query_row_M: NDArray[np.int64]

@@ -5,10 +5,21 @@ shards), which are embedded first; --refs may be an index folder, too. Every mat
 its ratio |query| / |reference| and a verdict: `copy` where the ratio is at most tau, `original` where the
 query holds more than the reference, so that it can't be a copy of it.
 
+tau is the one that `asl-fast calibrate` fitted for the model whose norms these are, where both are known;
+else 1, the paper's. --precision 95 takes tau and --min-score from the model's point of 95 % precision. The
+closing line and NAME.search.json beside --out say what was used and where it came from.
+
 What is kept of all pairs that pass --direction:
   -k 10                 the nearest 10 of each query (this is the default)
   --min-score 0.8       every pair from this cosine on, however many; with -k or --best-pairs only such pairs
   --best-pairs 500000   the best 500,000 of all queries together, as in DISC21; with -k at most k a query
+
+With --score-norm a score is the cosine less a bias of its query: BETA times the mean cosine of the query and
+its neighbours FIRST to LAST (from 0) in --background, pictures of which nothing is a copy. A query that looks
+like many things must then be nearer to count. --min-score and all else that says score mean the difference.
+  1.0[0,2]                  BETA[FIRST,LAST], as SSCD writes it
+  2.0mean[10], 2.0min[10]   the mean (avg) or the last of the first 10, as in isc2021
+  default                   1.0[0,2]
 
 With --fold max, rows of views (`id#view`, see asl-fast embed --views) count by picture: a match is a pair of
 pictures, its score that of their best pair of views, its ratio that of the whole pictures. -k 10 then finds
@@ -20,6 +31,7 @@ examples:
   asl-fast search --refs refs.index --queries queries.npy --min-score 0.8
   asl-fast search --refs refs.npy --queries queries.npy --best-pairs 500000 --tau 0.95
   asl-fast search --refs refs/ --refs-views d2lv-refs --queries q/ --queries-views d2lv-queries --fold max
+  asl-fast search --refs refs.npy --queries queries.npy --score-norm "1.0[0,2]" --background train.npy
   asl-fast search --refs refs.npy --queries queries.npy --engine faiss:IVF4096,Flat --engine-param nprobe=32
 """
 
@@ -38,17 +50,21 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from asl_fast import matching, reports
+from asl_fast.background import bias_of, read_background, score_norm
+from asl_fast.chosen import Chosen, choose, look_up
 from asl_fast.embeddings import holds_embeddings, read_embeddings
 from asl_fast.errors import DONE, PARTIAL, InputError, run_command
 from asl_fast.files import check_writable
 from asl_fast.folded_search import search_folded
-from asl_fast.indexes import FaissIndex, Index, Searchable
+from asl_fast.indexes import FaissIndex, Index, ScoreNorm, Searchable
 from asl_fast.indexes.faiss_index import library as faiss_library
 from asl_fast.indexes.faiss_index import short_words
 from asl_fast.indexes.folder import Snapshot, holds_index
 from asl_fast.indexes.recall import Recall, measured_recall
 from asl_fast.matching import PictureRows
 from asl_fast.records import WHOLE_VIEW, Described, Embeddings, Pairs
+from asl_fast.search_settings import SearchSettings, write_settings
+from asl_fast.thresholds import COSINE, Thresholds
 
 DEFAULT_K = 10
 EXACT, FAISS = "exact", "faiss:"
@@ -75,9 +91,18 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument(
         "-k", "--k", type=int, help=f"most matches a query (default: {DEFAULT_K} where nothing else limits)"
     )
-    what.add_argument("--min-score", type=float, help="keep only pairs with at least this cosine")
+    what.add_argument("--min-score", type=float, help="keep only pairs with at least this score")
     what.add_argument("--best-pairs", type=int, metavar="M", help="the best M pairs of all queries together")
-    what.add_argument("--tau", type=float, default=1.0, help="largest ratio of a copy (default: %(default)s)")
+    what.add_argument(
+        "--tau", type=float, help="largest ratio of a copy (default: the model's, or else 1, the paper's)"
+    )
+    what.add_argument(
+        "--precision", type=float, metavar="PERCENT",
+        help="take --min-score and --tau from the model's point of this precision: 90, 95 or 99",
+    )  # fmt: skip
+    what.add_argument(
+        "--thresholds", metavar="FILE", help="thresholds.json of asl-fast calibrate, in place of the model's"
+    )
     what.add_argument(
         "--direction", choices=("both", "copy", "original"), default="both",
         help="which verdicts to look for; `both` takes the best of either kind (default: %(default)s)",
@@ -85,6 +110,11 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--fold", choices=("max",), help="rows of views to pictures, by their best pair of views"
     )
+    what.add_argument("--score-norm", metavar="NORM", help="normalise scores, see above")
+    what.add_argument(
+        "--background", metavar="FILE",
+        help="embeddings that --score-norm compares queries with (default: those that come with --model)",
+    )  # fmt: skip
     what.add_argument(
         "--norms", nargs=2, metavar=("REF_NORMS", "QUERY_NORMS"),
         help="norms of another network for ratio and verdict: two .npy of norms, or files of embeddings",
@@ -125,16 +155,24 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     _check(args)
     started = time.perf_counter()
-    refs, queries, num_failed = _read_sides(args)
+    norm = None if args.score_norm is None else score_norm(args.score_norm)
+    background = None if norm is None else read_background(args.background, args.model)
+    refs, queries, num_failed, loaded = _read_sides(args)
+    scores = _scores(args, norm, background)
+    chosen = _choose(args, refs, queries, loaded, scores)
     num_best = max(args.show, args.report_pairs if args.report else 0)
     short: list[int] = []
     pictures = _pictures(refs, queries) if args.fold else None
     if pictures is not None:
         refs, queries = (side.rows for side in pictures)
+    bias_Q = np.zeros(len(queries))
+    if norm is not None and background is not None:
+        bias_Q = bias_of(queries, norm, background, args.threads)
     index = _index(args, refs, len(queries), short)
-    found = _search(args, index, queries, pictures)
+    found = _search(args, index, queries, pictures, bias_Q)
     shown_refs, shown_queries = pictures or (refs, queries)
     written = matching.write_pairs(args.out, found, shown_queries, shown_refs, args.tau, num_best=num_best)
+    write_settings(args.out, _settings(args, chosen, refs, queries, scores, written.num_matches))
     if args.report:
         _write_report(args, written, shown_refs, shown_queries)
     if args.show:
@@ -144,17 +182,27 @@ def run(args: argparse.Namespace) -> int:
         num_found_Q, num_refs = pictures[1].by_picture(num_found_Q), pictures[0].num_pictures
     seconds = time.perf_counter() - started
     summary = _summary(args, written, num_found_Q, num_refs, num_failed, sum(short), seconds)
+    if norm is not None and background is not None:
+        summary += f"; scores normalised by {norm} over {len(background)} rows of {background.name}"
     if args.engine != EXACT and args.recall_sample:
-        summary += f"; {_recall(args, index, refs, queries)}"
-    print(summary)
+        summary += f"; {_recall(args, index, refs, queries, bias_Q)}"
+    print(f"{summary}; tau {chosen.tau:.4g}, {chosen.tau_from}")
     return PARTIAL if num_failed else DONE
 
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse what can be refused before any work."""
-    if args.min_score is not None and not -1 <= args.min_score <= 1:
-        raise InputError(f"--min-score is a cosine, from -1 to 1, got {args.min_score}")
-    if not (math.isfinite(args.tau) and args.tau > 0):
+    if args.background is not None and args.score_norm is None:
+        raise InputError(
+            f"--background {args.background} goes with --score-norm; say which, such as 1.0[0,2]"
+        )
+    limit = 1 if args.score_norm is None else sys.float_info.max
+    if args.min_score is not None and not -limit <= args.min_score <= limit:
+        what = "a cosine, from -1 to 1" if args.score_norm is None else "a number"
+        raise InputError(f"--min-score is {what}, got {args.min_score}")
+    if args.precision is not None and (args.tau is not None or args.min_score is not None):
+        raise InputError("--precision gives --tau and --min-score; leave them out")
+    if args.tau is not None and not (math.isfinite(args.tau) and args.tau > 0):
         raise InputError(f"--tau must be a finite number above 0, got {args.tau}; 1.0 is the paper's")
     for flag, number, least in (
         ("--k", args.k, 1), ("--best-pairs", args.best_pairs, 1), ("--show", args.show, 0),
@@ -168,6 +216,58 @@ def _check(args: argparse.Namespace) -> None:
     for flag, path in (("--out", args.out), ("--report", args.report)):
         if path:
             check_writable(path, flag)
+
+
+def _choose(
+    args: argparse.Namespace, refs: Refs, queries: Embeddings, loaded: Thresholds | None, scores: str
+) -> Chosen:
+    """The thresholds; from here on args.tau and args.min_score are those that are used."""
+    chosen = choose(
+        look_up(args.model, args.thresholds, loaded),
+        queries,
+        refs,
+        scores=scores,
+        tau=args.tau,
+        min_score=args.min_score,
+        precision=args.precision,
+    )
+    args.tau, args.min_score = chosen.tau, chosen.min_score
+    return chosen
+
+
+def _scores(args: argparse.Namespace, norm: ScoreNorm | None, background: Embeddings | None) -> str:
+    """What kind of score this search gives: thresholds of another kind don't fit it."""
+    parts = [COSINE]
+    if norm is not None and background is not None:
+        parts.append(f"normalised {norm} over {len(background)} rows")
+    if args.fold is not None:
+        parts.append(f"fold {args.fold}")
+    return ", ".join(parts)
+
+
+def _settings(
+    args: argparse.Namespace,
+    chosen: Chosen,
+    refs: Refs,
+    queries: Embeddings,
+    scores: str,
+    num_matches: int,
+) -> SearchSettings:
+    same_norms = refs.norms_fingerprint == queries.norms_fingerprint
+    return SearchSettings(
+        num_matches=num_matches,
+        refs=args.refs,
+        queries=args.queries,
+        norms_fingerprint=refs.norms_fingerprint if same_norms else "",
+        scores=scores,
+        direction=args.direction,
+        tau=chosen.tau,
+        tau_from=chosen.tau_from,
+        min_score=args.min_score,
+        k=args.k,
+        best_pairs=args.best_pairs,
+        engine=args.engine,
+    )
 
 
 def _pictures(refs: Refs, queries: Embeddings) -> tuple[PictureRows, PictureRows]:
@@ -216,8 +316,9 @@ def _engine_file(args: argparse.Namespace) -> Path | None:
     return Path(spec) if spec.endswith(".faiss") else None
 
 
-def _read_sides(args: argparse.Namespace) -> tuple[Refs, Embeddings, int]:
-    """References, queries and the number of pictures that failed."""
+def _read_sides(args: argparse.Namespace) -> tuple[Refs, Embeddings, int, Thresholds | None]:
+    """References, queries, the number of pictures that failed, and the thresholds of a model that was
+    loaded."""
     norms = dict(zip(SIDES, args.norms or (None, None), strict=True))
     read: dict[str, Embeddings] = {}
     index = _open_index(args)
@@ -233,12 +334,12 @@ def _read_sides(args: argparse.Namespace) -> tuple[Refs, Embeddings, int]:
                 f"--{side}-views goes with pictures, but --{side} {getattr(args, side)} is embedded already; "
                 "give the views to asl-fast embed"
             )
-    num_failed = 0
+    num_failed, thresholds = 0, None
     for side in sides:  # what is at hand first: a wrong file should not wait for an hour of embedding
         if side not in pictures:
             read[side] = read_embeddings(getattr(args, side), norms_path=norms[side], side=side)
     for side in pictures:
-        read[side], failed = _embed(args, side)
+        read[side], failed, thresholds = _embed(args, side)
         num_failed += failed
     queries = read["queries"]
     refs = read["refs"] if index is None else index
@@ -252,7 +353,7 @@ def _read_sides(args: argparse.Namespace) -> tuple[Refs, Embeddings, int]:
             f"--queries {args.queries} was embedded by model {queries.fingerprint[:12]} but --refs "
             f"{args.refs} by {refs.fingerprint[:12]}; embed both with the same --model, --edge and --resize"
         )
-    return refs, queries, num_failed
+    return refs, queries, num_failed, thresholds
 
 
 def _open_index(args: argparse.Namespace) -> Snapshot | None:
@@ -283,18 +384,20 @@ def _memory_budget(args: argparse.Namespace) -> int | None:
     return int(float(match[1]) * 2 ** (10 * " KMGT".index(match[2] or " ")))
 
 
-def _embed(args: argparse.Namespace, side: str) -> tuple[Embeddings, int]:
+def _embed(args: argparse.Namespace, side: str) -> tuple[Embeddings, int, Thresholds | None]:
     from asl_fast.embedder import embed_source, load_model  # PyTorch, only where there are pictures
 
+    views = getattr(args, f"{side}_views") or WHOLE_VIEW
+    model = load_model(args.model, device=args.device, views=views)
     done = embed_source(
         getattr(args, side),
-        load_model(args.model, device=args.device, views=getattr(args, f"{side}_views") or WHOLE_VIEW),
+        model,
         ids=args.ids,
         num_threads=args.threads,
         failures_path=args.failures or Path(args.out).parent / "failures.csv",
         argument=f"--{side}",
     )
-    return done.embeddings, len(done.failures)
+    return done.embeddings, len(done.failures), model.thresholds
 
 
 def _wants_all_above(args: argparse.Namespace) -> bool:
@@ -330,7 +433,13 @@ def _exact_index(args: argparse.Namespace, refs: Refs, num_queries: int) -> Sear
     )
 
 
-def _recall(args: argparse.Namespace, index: Searchable, refs: Refs, queries: Embeddings) -> Recall:
+def _recall(
+    args: argparse.Namespace,
+    index: Searchable,
+    refs: Refs,
+    queries: Embeddings,
+    bias_Q: NDArray[np.float64],
+) -> Recall:
     return measured_recall(
         index,
         _exact_index(args, refs, args.recall_sample),
@@ -339,6 +448,7 @@ def _recall(args: argparse.Namespace, index: Searchable, refs: Refs, queries: Em
         tau=args.tau,
         min_score=args.min_score,
         direction=args.direction,
+        bias=bias_Q,
         sample=args.recall_sample,
     )
 
@@ -348,6 +458,7 @@ def _search(
     index: Searchable,
     queries: Embeddings,
     pictures: tuple[PictureRows, PictureRows] | None,
+    bias_Q: NDArray[np.float64],
 ) -> Iterator[Pairs]:
     with tqdm(unit=" pairs", unit_scale=True, desc="search", file=sys.stderr, delay=1) as bar:
 
@@ -359,22 +470,22 @@ def _search(
             k = args.k if _wants_all_above(args) or args.best_pairs is not None else args.k or DEFAULT_K
             yield from search_folded(
                 index, *pictures, k=k, num_pairs=args.best_pairs, min_score=args.min_score, tau=args.tau,
-                direction=args.direction, progress=show, folder=Path(args.out).parent,
+                direction=args.direction, bias=bias_Q, progress=show, folder=Path(args.out).parent,
             )  # fmt: skip
         elif _wants_all_above(args):
             yield from index.pairs_above(
                 queries, args.min_score, args.tau,
-                direction=args.direction, progress=show, folder=Path(args.out).parent,
+                direction=args.direction, bias=bias_Q, progress=show, folder=Path(args.out).parent,
             )  # fmt: skip
         elif args.best_pairs is not None:
             yield index.best_pairs(
                 queries, args.best_pairs, args.tau, args.min_score,
-                k=args.k, direction=args.direction, progress=show,
+                k=args.k, direction=args.direction, bias=bias_Q, progress=show,
             )  # fmt: skip
         else:
             yield index.search(
                 queries, args.k or DEFAULT_K, args.tau, args.min_score,
-                direction=args.direction, progress=show,
+                direction=args.direction, bias=bias_Q, progress=show,
             ).pairs()  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 A fifth of the photos is held back (whole groups, where the folder has a manifest.csv with `file` and `group`
 columns) and measured before and after. --pairs adds hard negatives: photos that look alike without being
 copies of each other; the mean ratio of their norms is told, read both ways. The run folder gets model/
-(for --model), evaluation.json, metrics.jsonl, tensorboard/, config.json and checkpoint/. Stopped at any
+(for --model), best/ (the same as of the step that did best on the photos held back: uAP after the ratio
+filter), run.png, evaluation.json, metrics.jsonl, tensorboard/, config.json and checkpoint/. Stopped at any
 moment, the same command goes on from the last checkpoint and ends with the same weights.
 
 example:
@@ -39,6 +40,7 @@ from asl_fast.training import (
     TrainSettings,
     read_pairs,
     train,
+    write_run_plot,
 )
 
 
@@ -111,6 +113,7 @@ def run(args: argparse.Namespace) -> int:
         num_workers=num_threads if args.workers is None else args.workers,
     )
     write_failures(out / "failures.csv", out / "model", outcome.failures)
+    write_run_plot(out / "run.png", out / "metrics.jsonl", outcome.before)
     print(_summary(args, settings, outcome, time.perf_counter() - started))
     return PARTIAL if outcome.failures else DONE
 
@@ -165,6 +168,8 @@ def _summary(args: argparse.Namespace, settings: TrainSettings, outcome: Outcome
         f"right directions {before.directions:.0%} -> {after.directions:.0%}; "
         f"{outcome.waited_share:.1%} of the steps' time waiting for views; model in {args.out}/model"
     )
+    if outcome.best_step not in (0, settings.num_steps):
+        line += f", the best in {args.out}/best, of step {outcome.best_step}"
     if args.pairs is not None:
         line += f"; {_pair_summary(outcome)}"
     if outcome.failures:

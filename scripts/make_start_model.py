@@ -30,8 +30,6 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--out", default=SHIPPED["imagenet"], help="model folder (default: the package's)")
     arguments.add_argument("--edge-px", type=int, default=224)
     arguments.add_argument("--gem-p", type=float, default=3.0)
-    arguments.add_argument("--min-score", type=float, default=0.0, help="search's threshold for this model")
-    arguments.add_argument("--tau", type=float, default=1.0, help="search's ratio threshold for this model")
     arguments.add_argument("--calibrate", metavar="DIR", help="fit the neck's statistics to these photos")
     return arguments
 
@@ -64,8 +62,6 @@ def main() -> None:
         backbone=BACKBONE,
         gem_p=args.gem_p,
         edge_px=args.edge_px,
-        min_score=args.min_score,
-        tau=args.tau,
         note="ImageNet weights with GeM; not trained for copy detection, the ratio is only a weak hint",
     )
     module = Descriptor(config)

@@ -31,6 +31,7 @@ command -v "$compiler" >/dev/null || command -v g++ >/dev/null ||
 echo "setup: installing pinned dependencies into .venv (PyTorch is large: one to three minutes the first time)" >&2
 pip() { .venv/bin/python -m pip --disable-pip-version-check --quiet "$@"; }
 pip install -c constraints.txt cmake ninja pybind11 scikit-build-core setuptools # setuptools: iopath has no wheel
+case $extras in *bench*) pip install -c constraints.txt cython numpy wheel ;; esac # pdqhash has no wheel
 [ -z "$extras" ] || extras="[$extras]"
 echo "setup: building the native module" >&2
 PATH="$PWD/.venv/bin:$PATH" pip install -c constraints.txt --no-build-isolation -e ".$extras"

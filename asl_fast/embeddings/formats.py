@@ -9,28 +9,29 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_fast.embeddings import hdf5, npy, npz, parquet
+from asl_fast.embeddings import hdf5, npy, npz, parquet, torch_files
 from asl_fast.embeddings.rows import Stored, as_rows
 from asl_fast.errors import InputError
 from asl_fast.files import check_writable
 from asl_fast.records import Embeddings
 
 SUFFIXES = (".npy", ".npz", ".h5", ".hdf5", ".parquet")
+READ_SUFFIXES = (*SUFFIXES, ".pt", ".pth")  # the last two are others' and never written
 
 
-def check_suffix(path: str | os.PathLike[str], argument: str) -> None:
+def check_suffix(path: str | os.PathLike[str], argument: str, suffixes: tuple[str, ...] = SUFFIXES) -> None:
     """InputError if no format of embeddings ends so."""
     suffix = Path(path).suffix
-    if suffix not in SUFFIXES:
+    if suffix not in suffixes:
         what = f"ends in {suffix!r}" if suffix else "has no ending"
-        raise InputError(f"{argument} {os.fspath(path)} {what}; embeddings are {', '.join(SUFFIXES)}")
+        raise InputError(f"{argument} {os.fspath(path)} {what}; embeddings are {', '.join(suffixes)}")
 
 
 def holds_embeddings(path: str | os.PathLike[str]) -> bool:
     """True for a file of embeddings, False for pictures: a folder, a list, shards, or a table of paths."""
     place = Path(path)
     if place.suffix != ".parquet" or not place.is_file():
-        return place.suffix in SUFFIXES and not place.is_dir()
+        return place.suffix in READ_SUFFIXES and not place.is_dir()
     return parquet.has_rows(place)
 
 
@@ -70,8 +71,8 @@ def read_embeddings(
     Rows stay float16, float32 or float64, and those of an .npy are mapped.
 
     norms_path: norms of another network for the same images: an .npy of shape (N,), or embeddings of any
-    format, whose row norms (or `norms`) are taken by id. ids_path: a text file, one id a line, in place of
-    the file's own. side: "queries" or "refs" of an HDF5 file that holds both.
+    format, whose row norms (or `norms`) are taken by id. ids_path: a text file, one id a line, or a .csv
+    with a column uuid (CopyNCE's), in place of the file's own. side: "queries" or "refs" of a file of both.
     InputError, one line, for whatever cannot be used.
     """
     who = os.fspath(path)
@@ -97,8 +98,9 @@ def read_embeddings(
     if stored.norm_N is not None and stored.norm_N.dtype.kind != "f":
         raise InputError(f"{who}: norms must be a floating type, got {stored.norm_N.dtype}")
     norm_N = None if stored.norm_N is None else np.asarray(stored.norm_N, dtype=np.float64)
+    norms_fingerprint = None if stored.norm_N is None else ""
     if norms_path is not None:
-        norm_N = _other_norms(Path(norms_path), ids, who, side)
+        norm_N, norms_fingerprint = _other_norms(Path(norms_path), ids, who, side)
     try:
         return Embeddings(
             ids=ids,
@@ -106,6 +108,7 @@ def read_embeddings(
             norm_N=norm_N,  # type: ignore[arg-type]
             path_N=stored.path_N,
             fingerprint=stored.fingerprint,
+            norms_fingerprint=norms_fingerprint,  # type: ignore[arg-type]
             name=who,
         )
     except ValueError as error:
@@ -115,7 +118,7 @@ def read_embeddings(
 def _read_stored(path: Path, who: str, ids_path: Path | None, side: str | None) -> Stored:
     if side not in (None, "queries", "refs"):
         raise ValueError(f"read_embeddings: side must be 'queries' or 'refs', got {side!r}")
-    check_suffix(path, "embeddings file")
+    check_suffix(path, "embeddings file", READ_SUFFIXES)
     if not path.is_file():
         what = "is a folder, not a file" if path.is_dir() else "does not exist"
         raise InputError(f"{who} {what}; give a file that embed wrote")
@@ -125,18 +128,23 @@ def _read_stored(path: Path, who: str, ids_path: Path | None, side: str | None) 
         return npz.read(path, who)
     if path.suffix == ".parquet":
         return parquet.read(path, who)
+    if path.suffix in (".pt", ".pth"):
+        return torch_files.read(path, who, side)
     return hdf5.read(path, who, side)
 
 
-def _other_norms(path: Path, ids: Sequence[str], who: str, side: str | None) -> NDArray[np.float64]:
-    """Norms for `ids` from an .npy (N,) or from another file of embeddings, matched by id."""
+def _other_norms(
+    path: Path, ids: Sequence[str], who: str, side: str | None
+) -> tuple[NDArray[np.float64], str]:
+    """Norms for `ids` from an .npy (N,) or from another file of embeddings, matched by id; their model's
+    fingerprint, "" if it isn't known."""
     if path.suffix == ".npy" and path.is_file():
         plain = npy.load_array(path, str(path))
         if plain.ndim == 1:
-            return _plain_norms(plain, len(ids), who, path)
+            return _plain_norms(plain, len(ids), who, path), ""
     other = read_embeddings(path, side=side)
     if list(other.ids) == list(ids):
-        return other.norm_N
+        return other.norm_N, other.norms_fingerprint
     row_of = {identity: row for row, identity in enumerate(other.ids)}
     missing = [identity for identity in ids if identity not in row_of]
     if missing:
@@ -144,7 +152,7 @@ def _other_norms(path: Path, ids: Sequence[str], who: str, side: str | None) -> 
             f"{path} has no row for id {missing[0]!r} of {who} ({len(missing)} of {len(ids)} ids missing); "
             "embed the same images with both models"
         )
-    return other.norm_N[[row_of[identity] for identity in ids]]
+    return other.norm_N[[row_of[identity] for identity in ids]], other.norms_fingerprint
 
 
 def _plain_norms(plain: NDArray[np.generic], num_rows: int, who: str, path: Path) -> NDArray[np.float64]:

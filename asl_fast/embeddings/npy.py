@@ -25,7 +25,7 @@ from asl_fast.embeddings.rows import (
     path_to_line,
 )
 from asl_fast.errors import InputError
-from asl_fast.files import replacing
+from asl_fast.files import csv_rows, replacing
 from asl_fast.records import Embeddings
 
 _BLOCK_BYTES = 1 << 24
@@ -112,7 +112,11 @@ def load_array(path: Path, who: str) -> NDArray[Any]:
 
 
 def read_ids(path: Path) -> list[str]:
-    """The lines of a text file: UTF-8, ended by \\n or \\r\\n, perhaps with a byte-order mark."""
+    """The lines of a text file: UTF-8, ended by \\n or \\r\\n, perhaps with a byte-order mark; or the column
+    `uuid` of a .csv, as CopyNCE lists pictures.
+    """
+    if path.suffix == ".csv":
+        return _uuids(path)
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -121,6 +125,20 @@ def read_ids(path: Path) -> list[str]:
         ) from None
     text = text.replace("\r\n", "\n").removesuffix("\n")
     return text.split("\n")
+
+
+def _uuids(path: Path) -> list[str]:
+    rows = csv_rows(path)
+    line, header = next(rows, (1, []))
+    if "uuid" not in header:
+        raise InputError(
+            f"{path} line {line}: has no column uuid; ids are a .txt, one a line, or such a .csv"
+        )
+    at = header.index("uuid")
+    for line, cells in (ids := list(rows)):
+        if len(cells) != len(header):
+            raise InputError(f"{path} line {line}: has {len(cells)} columns, the header has {len(header)}")
+    return [cells[at] for _, cells in ids]
 
 
 def rows_sha256(row_ND: NDArray[Any]) -> str:

@@ -7,6 +7,8 @@ For example, with `refs` and `queries` arrays of raw rows, or Embeddings:
     found.ref_row_QK, found.score_QK, found.ratio_QK
     best = index.best_pairs(queries, 500_000)          # of all queries together
     for pairs in index.pairs_above(queries, 0.8): ...  # every pair, a batch at a time
+    bias_Q = ScoreNorm.parse("1.0[0,2]").bias(queries, Index(background))
+    best = index.best_pairs(queries, 500_000, bias=bias_Q)
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from numpy.typing import ArrayLike
 
 from asl_fast.indexes.faiss_index import FaissIndex
 from asl_fast.indexes.parts import Part, Parts, PreparedPart, part_share
+from asl_fast.indexes.score_norm import ScoreNorm
 from asl_fast.indexes.searchable import Searchable
 from asl_fast.kernels.ratio_search import (
     MAX_REFS,
@@ -32,7 +35,7 @@ from asl_fast.kernels.ratio_search import (
 )
 from asl_fast.records import Candidates, Embeddings, Pairs
 
-__all__ = ["FaissIndex", "Index", "Searchable"]
+__all__ = ["FaissIndex", "Index", "ScoreNorm", "Searchable"]
 
 
 class Index(Searchable):

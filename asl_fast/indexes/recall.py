@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from asl_fast.indexes.searchable import Searchable
 from asl_fast.records import Embeddings
@@ -40,15 +40,20 @@ def measured_recall(
     tau: float = 1.0,
     min_score: float | None = None,
     direction: str = "copy",
+    bias: ArrayLike = 0.0,
     sample: int = 100,
 ) -> Recall:
-    """Search `sample` of the queries, evenly spaced, in both; k=None: every pair from min_score on."""
+    """Search `sample` of the queries, evenly spaced, in both; k=None: every pair from min_score on.
+
+    bias: one number, or one per query.
+    """
     query_S = np.unique(np.linspace(0, len(queries) - 1, min(sample, len(queries))).astype(np.int64))
     row_SD, norm_S = queries.row_ND[query_S], queries.norm_N[query_S]
+    bias_S = np.broadcast_to(bias, len(queries))[query_S]
 
     def pairs(where: Searchable) -> NDArray[np.int64]:
         """Numbers of the pairs, one for each."""
-        how = {"direction": direction, "query_norms": norm_S}
+        how = {"direction": direction, "query_norms": norm_S, "bias": bias_S}
         if k is not None:
             found = [where.search(row_SD, k, tau, min_score, **how).pairs()]  # type: ignore[arg-type]
         else:

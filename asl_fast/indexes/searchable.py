@@ -22,6 +22,8 @@ class Searchable(ABC):
     the others, "both" keeps all: the filter is off, and k, the number of pairs and min_score count pairs of
     either kind. The ratio tells them apart (`matching.judge`). For k of each kind search twice: the two
     directions share no pair, so together they cost what "both" does.
+    bias: subtracted from every score of a query, one number or one per query (see ScoreNorm). Scores,
+    min_score and the order of pairs are those of the difference.
     query_norms: (Q,) predicate norms in place of the rows' own, or of the Embeddings'.
     progress(pairs_done, pairs_in_all): called about ten times a second; an exception in it, or Ctrl-C, ends
     the search.
@@ -60,10 +62,13 @@ class Searchable(ABC):
         *,
         direction: str = "copy",
         query_norms: ArrayLike | None = None,
+        bias: ArrayLike = 0.0,
         progress: Progress | None = None,
     ) -> Candidates:
         """The best k references of each query. Where there are fewer stand -1, score -inf, ratio nan."""
-        return self._nearest(self._question(queries, tau, min_score, direction, query_norms), k, progress)
+        return self._nearest(
+            self._question(queries, tau, min_score, direction, query_norms, bias), k, progress
+        )
 
     def best_pairs(
         self,
@@ -75,6 +80,7 @@ class Searchable(ABC):
         k: int | None = None,
         direction: str = "copy",
         query_norms: ArrayLike | None = None,
+        bias: ArrayLike = 0.0,
         progress: Progress | None = None,
     ) -> Pairs:
         """The best num_pairs of all queries together, best first (the protocol of DISC21: 500,000).
@@ -82,7 +88,7 @@ class Searchable(ABC):
         k: of each query only the best k compete. Takes memory for num_pairs, whatever the number of queries
         and references.
         """
-        question = self._question(queries, tau, min_score, direction, query_norms)
+        question = self._question(queries, tau, min_score, direction, query_norms, bias)
         return self._best_pairs(question, num_pairs, k, progress)
 
     def pairs_above(
@@ -93,6 +99,7 @@ class Searchable(ABC):
         *,
         direction: str = "copy",
         query_norms: ArrayLike | None = None,
+        bias: ArrayLike = 0.0,
         progress: Progress | None = None,
         batch_pairs: int = BATCH_PAIRS,
         folder: str | os.PathLike[str] | None = None,
@@ -106,9 +113,9 @@ class Searchable(ABC):
         pairs wait in a temporary file in `folder` (None: the system's), 32 bytes each.
         """
         if min_score is None:
-            raise ValueError("pairs_above: min_score must be a number, got None; -1 is every pair")
+            raise ValueError("pairs_above: min_score must be a number, got None; -inf is every pair")
         check_count(batch_pairs, "batch_pairs", 2**40)
-        question = self._question(queries, tau, min_score, direction, query_norms)
+        question = self._question(queries, tau, min_score, direction, query_norms, bias)
         return self._pairs_above(question, batch_pairs, progress, folder)
 
     def _question(
@@ -118,6 +125,7 @@ class Searchable(ABC):
         min_score: ArrayLike | None,
         direction: str,
         query_norms: ArrayLike | None,
+        bias: ArrayLike,
     ) -> Question:
         rows: ArrayLike = queries.row_ND if isinstance(queries, Embeddings) else queries
         name, ids = "queries", None
@@ -128,6 +136,7 @@ class Searchable(ABC):
             rows,
             tau=tau,
             min_score=min_score,
+            bias=bias,
             direction=direction,
             norm_Q=query_norms,
             num_threads=self._num_threads,

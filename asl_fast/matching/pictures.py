@@ -41,6 +41,10 @@ class PictureRows:
         return self.rows.fingerprint
 
     @property
+    def norms_fingerprint(self) -> str:
+        return self.rows.norms_fingerprint
+
+    @property
     def num_dims(self) -> int:
         return self.rows.num_dims
 

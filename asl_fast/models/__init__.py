@@ -14,13 +14,14 @@ from asl_fast.models.config import DescriptorConfig
 from asl_fast.models.descriptor import Descriptor, check_backbone
 from asl_fast.models.frozen_norms import join_frozen_norms
 from asl_fast.models.fuse import fuse_norms
-from asl_fast.models.names import SHIPPED, check_device, load_descriptor
+from asl_fast.models.names import BACKGROUND, SHIPPED, check_device, find_background, load_descriptor
 from asl_fast.models.pooling import GeM
 from asl_fast.models.scales import joined_scales
 from asl_fast.models.sscd import has_unit_rows
 from asl_fast.models.storage import Loaded, save_descriptor
 
 __all__ = [
+    "BACKGROUND",
     "SHIPPED",
     "Descriptor",
     "DescriptorConfig",
@@ -28,6 +29,7 @@ __all__ = [
     "Loaded",
     "check_backbone",
     "check_device",
+    "find_background",
     "fuse_norms",
     "has_unit_rows",
     "join_frozen_norms",

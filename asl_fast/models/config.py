@@ -10,29 +10,29 @@ from typing import Any
 
 FORMAT = "asl_fast descriptor"
 VERSION = 1
+_RETIRED = ("min_score", "tau")  # thresholds.json holds what is measured, with intervals
 
 
 @dataclass(frozen=True, kw_only=True)
 class DescriptorConfig:
-    """How pixels become a raw row, and which thresholds suit its rows.
+    """How pixels become a raw row.
 
     backbone: a timm name.  num_dims: length of a row, 0 for the backbone's own width.
     gem_p: the pooling's power before training (trained weights carry their own).
+    gain_width: hidden units of the small network that says how long a row should be (`gain.py`), 0 = none.
     edge_px, resize_mode: what pictures are resized to before they come in.
     mean, std: of the input, in units of 0..1.
-    min_score, tau: thresholds for search that were measured with these weights, or the neutral 0 and 1.
     note: one line on what the weights were trained for.
     """
 
     backbone: str
     num_dims: int = 0
     gem_p: float = 3.0
+    gain_width: int = 0
     edge_px: int = 224
     resize_mode: str = "square"
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    min_score: float = 0.0
-    tau: float = 1.0
     note: str = ""
 
     def __post_init__(self) -> None:
@@ -46,7 +46,8 @@ class DescriptorConfig:
 
     def what_shapes_rows(self) -> str:
         """Canonical JSON of the fields that change rows; thresholds and notes do not."""
-        names = ("backbone", "num_dims", "edge_px", "resize_mode", "mean", "std")
+        names = ["backbone", "num_dims", "edge_px", "resize_mode", "mean", "std"]
+        names += ["gain_width"] if self.gain_width else []  # fingerprints from before there were gains stay
         return json.dumps({name: getattr(self, name) for name in names}, sort_keys=True)
 
 
@@ -68,7 +69,7 @@ def config_from_json(text: str, who: str) -> tuple[DescriptorConfig, str]:
             f"{who} is of version {raw.get('version')!r}, this asl_fast reads {VERSION}; update asl_fast"
         )
     digest = raw.pop("weights_sha256", "")
-    fields = {name: value for name, value in raw.items() if name not in ("format", "version")}
+    fields = {name: raw[name] for name in raw if name not in ("format", "version", *_RETIRED)}
     known = {field.name for field in dataclasses.fields(DescriptorConfig)}
     unknown = sorted(set(fields) - known)
     if unknown:
@@ -87,8 +88,8 @@ def _checked(name: str, value: Any) -> Any:
         if not isinstance(value, str) or (not value and name != "note"):
             raise ValueError(f'"{name}" must be a non-empty text, got {value!r}')
         return value
-    if name in ("num_dims", "edge_px"):
-        least, most = (0, 65536) if name == "num_dims" else (16, 4096)
+    if name in ("num_dims", "gain_width", "edge_px"):
+        least, most = (16, 4096) if name == "edge_px" else (0, 65536)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise ValueError(f'"{name}" must be a whole number from {least} to {most}, got {value!r}')
         return value
@@ -98,9 +99,8 @@ def _checked(name: str, value: Any) -> Any:
         if name == "std" and min(value) <= 0:
             raise ValueError(f'"std" must be above 0, got {value!r}')
         return tuple(float(number) for number in value)
-    if not _is_number(value) or (name in ("gem_p", "tau") and value <= 0):
-        rule = "a number" if name == "min_score" else "a number above 0"
-        raise ValueError(f'"{name}" must be {rule}, got {value!r}')
+    if not _is_number(value) or value <= 0:
+        raise ValueError(f'"{name}" must be a number above 0, got {value!r}')
     return float(value)
 
 

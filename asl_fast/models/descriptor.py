@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from asl_fast.models.config import DescriptorConfig
+from asl_fast.models.gain import Gain
 from asl_fast.models.pooling import GeM
 
 
@@ -32,6 +33,7 @@ class Descriptor(nn.Module):
         self.project = nn.Linear(width, config.num_dims, bias=False) if config.num_dims else nn.Identity()
         self.neck = nn.BatchNorm1d(config.num_dims or width)
         self.neck.bias.requires_grad_(False)
+        self.gain = Gain(self.neck.num_features, config.gain_width) if config.gain_width else nn.Identity()
         for name, value in (("mean", config.mean), ("std", config.std)):
             self.register_buffer(name, torch.tensor(value).mul(255).view(1, 3, 1, 1), persistent=False)
         self.mean: Tensor
@@ -42,7 +44,7 @@ class Descriptor(nn.Module):
         return int(self.neck.num_features)
 
     def forward(self, pixels_BCHW: Tensor) -> Tensor:
-        return self.neck(self.before_neck(pixels_BCHW)).float()  # type: ignore[no-any-return]
+        return self.gain(self.neck(self.before_neck(pixels_BCHW)).float())  # type: ignore[no-any-return]
 
     def before_neck(self, pixels_BCHW: Tensor) -> Tensor:
         """The pooled (and projected) rows whose statistics the neck divides out."""

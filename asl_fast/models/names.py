@@ -20,13 +20,13 @@ import timm
 import torch
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+from asl_fast import thresholds
 from asl_fast.errors import InputError
+from asl_fast.model_folders import CONFIG, SHIPPED, WEIGHTS
 from asl_fast.models.config import DescriptorConfig
 from asl_fast.models.descriptor import Descriptor, check_backbone
 from asl_fast.models.sscd import load_torchscript
 from asl_fast.models.storage import (
-    CONFIG,
-    WEIGHTS,
     Loaded,
     fill,
     fingerprint,
@@ -34,7 +34,9 @@ from asl_fast.models.storage import (
     weights_digest,
 )
 
-SHIPPED = {name: Path(__file__).parent / name for name in ("default", "imagenet")}
+BACKGROUND = (
+    "background.npz"  # rows by this model of pictures of which nothing is a copy, for score normalisation
+)
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 _WAYS = (
     "a model is 'default', 'imagenet', a folder, timm:NAME, hf-hub:OWNER/NAME or an SSCD TorchScript .pt file"
@@ -53,6 +55,20 @@ def load_descriptor(name_or_path: str | os.PathLike[str] = "default", device: st
         raise InputError(complaint if complaint.startswith(who) else f"{who}: {complaint}") from error
     loaded.module.to(device).eval()
     return loaded
+
+
+def find_background(name_or_path: str | os.PathLike[str]) -> Path | None:
+    """The background set in a model's folder; None if there is none, or no folder."""
+    name = os.fspath(name_or_path)
+    if name.startswith("hf-hub:"):
+        try:
+            folder = Path(_snapshot(name.removeprefix("hf-hub:"), [BACKGROUND], f"--model {name}"))
+        except ValueError as error:
+            raise InputError(str(error)) from error
+    else:
+        folder = SHIPPED.get(name, Path(name))
+    path = folder / BACKGROUND
+    return path if path.is_file() else None
 
 
 def check_device(device: str) -> None:
@@ -90,7 +106,7 @@ def _find(name: str) -> Loaded:
 
 
 def _from_hub(hub_id: str, who: str) -> Loaded:
-    folder = _snapshot(hub_id, [CONFIG, WEIGHTS], who)
+    folder = _snapshot(hub_id, [CONFIG, WEIGHTS, thresholds.FILE], who)
     return load_folder(folder, who)
 
 

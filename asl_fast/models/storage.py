@@ -14,19 +14,24 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from asl_fast.files import replacing
+from asl_fast.model_folders import CONFIG, WEIGHTS
 from asl_fast.models.config import DescriptorConfig, config_from_json
 from asl_fast.models.descriptor import Descriptor
+from asl_fast.thresholds import FILE, Thresholds, folder_thresholds
 
-WEIGHTS, CONFIG = "model.safetensors", "config.json"
 FINGERPRINT_DIGITS = 16
 
 
 class Loaded(NamedTuple):
-    """A network in eval mode, what it is, and the short name of exactly this network."""
+    """A network in eval mode, what it is, and the short name of exactly this network.
+
+    thresholds: those beside its weights, None if it was never calibrated.
+    """
 
     module: nn.Module
     config: DescriptorConfig
     fingerprint: str
+    thresholds: Thresholds | None = None
 
 
 def save_descriptor(
@@ -35,15 +40,20 @@ def save_descriptor(
     """Write model.safetensors and config.json; return the fingerprint of what stands there.
 
     half: store matrices and kernels as float16 where their values fit its range (half the size). They
-    load as float32, so rows change by float16's rounding, once.
+    load as float32, so rows change by float16's rounding, once. Thresholds of other weights that stand
+    there are removed.
     """
     state = {name: _stored(name, value, half) for name, value in _weights(module).items()}
     digest = weights_digest(state)
     place = Path(folder)
+    old = folder_thresholds(place)
     with replacing(place / CONFIG) as config_path, replacing(place / WEIGHTS) as weights_path:
         save_file(state, weights_path)
         config_path.write_text(config.to_json(weights_sha256=digest), encoding="utf-8")
-    return fingerprint(config, digest)
+    name = fingerprint(config, digest)
+    if old is not None and old.fingerprint != name:
+        (place / FILE).unlink()
+    return name
 
 
 def load_folder(folder: str | os.PathLike[str], who: str) -> Loaded:
@@ -71,7 +81,7 @@ def load_folder(folder: str | os.PathLike[str], who: str) -> Loaded:
     except ValueError as error:
         raise ValueError(f"{who}: {error}") from error
     fill(module, state, who)
-    return Loaded(module.eval(), config, fingerprint(config, found))
+    return Loaded(module.eval(), config, fingerprint(config, found), folder_thresholds(place))
 
 
 def fill(module: nn.Module, state: dict[str, Tensor], who: str) -> None:

@@ -89,6 +89,7 @@ def write_html(
         num_matches=len(matches) if num_matches is None else num_matches,
         num_copies=sum(pair["is_copy"] for pair in pairs),
         lowest_score=float(np.min(matches.score_M[:shown], initial=1.0)),
+        highest_score=float(np.max(matches.score_M[:shown], initial=1.0)),
         matches_name=printable(matches_name),
         thumbnails="".join(thumbnails.rules),
     )

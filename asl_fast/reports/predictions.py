@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from asl_fast.files import csv_rows
 from asl_fast.records import COPY, ORIGINAL, Matches
 from asl_fast.reports import metrics
+from asl_fast.reports.challenge_json import is_json, read_json_columns
 from asl_fast.reports.truth import Truth
 
 PLAIN = ("query_id", "reference_id", "score")
@@ -45,6 +46,28 @@ class Predictions:
     def pair_P(self) -> NDArray[np.int64]:
         """One number for each (query, reference)."""
         return self.query_P * max(1, len(self.reference_ids)) + self.reference_P
+
+    def __getitem__(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> Predictions:
+        """Some of the pairs; the lists of ids stay as they are."""
+        return replace(
+            self,
+            query_P=self.query_P[which],
+            reference_P=self.reference_P[which],
+            score_P=self.score_P[which],
+            ratio_P=None if self.ratio_P is None else self.ratio_P[which],
+            is_copy_P=None if self.is_copy_P is None else self.is_copy_P[which],
+        )
+
+    def of_queries(self, is_wanted: Callable[[str], bool]) -> Predictions:
+        """The predictions of some queries."""
+        wanted_Q = np.array([is_wanted(query) for query in self.query_ids], dtype=bool)
+        return self if wanted_Q.all() else self[wanted_Q[self.query_P]]
+
+    def best(self, num_pairs: int, truth: Truth) -> Predictions:
+        """The best of all queries together; among ties at the cut wrong pairs come first."""
+        if len(self) <= num_pairs:
+            return self
+        return self[metrics.worst_case_order(self.score_P, self.are_right(truth))[:num_pairs]]
 
     def are_right(self, truth: Truth) -> NDArray[np.bool_]:
         """Which predictions stand in the ground truth; ids that were never predicted match nothing."""
@@ -82,11 +105,13 @@ def predictions_of(matches: Matches) -> Predictions:
 
 
 def read_predictions(path: str | os.PathLike[str]) -> Predictions:
-    """Read matches.csv, or a CSV of query_id,reference_id,score (header optional).
+    """Read matches.csv, a CSV of query_id,reference_id,score (header optional), or CopyNCE's JSON.
 
     ValueError names file and line of a bad number, an unknown verdict, a missing column, or a pair that
     stands twice.
     """
+    if is_json(path):
+        return _read_json(path)
     first_line, header, names = _columns(path)
     wanted = [*PLAIN, *(name for name in JUDGED if name in names)]
     table = _read_table(path, first_line, header, names, wanted)
@@ -112,6 +137,29 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
     if not (numbers_fine and verdicts_known) or metrics.first_repeat(made.pair_P) is not None:
         _complain(path, names, wanted, "bad numbers or verdicts, or a pair that stands twice")
     return made
+
+
+def _read_json(path: str | os.PathLike[str]) -> Predictions:
+    query_ids, reference_ids, query_P, reference_P, score_P = read_json_columns(path)
+    return Predictions(
+        query_ids=query_ids,
+        reference_ids=reference_ids,
+        query_P=query_P,
+        reference_P=reference_P,
+        score_P=score_P,
+        name=os.fspath(path),
+    )
+
+
+def line_of_query(path: str | os.PathLike[str], query_id: str) -> str:
+    """File and line where predictions of a query first stand."""
+    if not is_json(path):
+        _, header, names = _columns(path)
+        query_at = names.index("query_id")
+        for line, cells in itertools.islice(csv_rows(path), int(header), None):
+            if cells[query_at] == query_id:
+                return f"{path} line {line}"
+    return os.fspath(path)
 
 
 def _read_table(

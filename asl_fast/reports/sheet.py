@@ -1,4 +1,4 @@
-"""A contact sheet of edits: each photo beside its edited copy, with what the trace knows drawn on both."""
+"""Contact sheets: pictures side by side; edits with what the trace knows drawn on them."""
 
 from __future__ import annotations
 
@@ -46,14 +46,50 @@ class SheetRow:
     chain: str
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PictureRow:
+    """Pictures side by side: each what it is, and uint8 (height, width, 3).  note, text: about them."""
+
+    title: str
+    note: str
+    pictures: tuple[tuple[str, NDArray[np.uint8]], ...]
+    text: str
+
+
+_TRACED = (
+    "Left the photo, in the middle its edited copy, right the copy with its trace: green round the photo's "
+    "part that is left, red where it is covered."
+)
+
+
 def write_sheet(path: str | os.PathLike[str], rows: Sequence[SheetRow], *, title: str) -> None:
-    """Write the page, one file that needs nothing else, or leave `path` as it was."""
+    """Write the page of edited copies, one file that needs nothing else, or leave `path` as it was."""
+    shown = [
+        PictureRow(
+            title=row.id,
+            note=f"{100 * row.content:.0f} % of the content is left",
+            pictures=tuple(
+                zip(("the photo", "edited", "edited, with its trace"), traced_pictures(row), strict=True)
+            ),
+            text=row.chain,
+        )
+        for row in rows
+    ]
+    write_pictures(path, shown, title=title, intro=_TRACED)
+
+
+def write_pictures(
+    path: str | os.PathLike[str], rows: Sequence[PictureRow], *, title: str, intro: str
+) -> None:
+    """Write a page of pictures, one file that needs nothing else, or leave `path` as it was."""
     shown = [
         {
-            "id": printable(row.id),
-            "pictures": [_embedded(picture) for picture in traced_pictures(row)],
-            "content": row.content,
-            "chain": printable(row.chain),
+            "title": printable(row.title),
+            "note": printable(row.note),
+            "pictures": [
+                (printable(what), _embedded(_enlarged(picture)[0])) for what, picture in row.pictures
+            ],
+            "text": printable(row.text),
         }
         for row in rows
     ]
@@ -63,6 +99,7 @@ def write_sheet(path: str | os.PathLike[str], rows: Sequence[SheetRow], *, title
         policy=f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'",
         style=Markup(style),
         title=printable(title),
+        intro=printable(intro),
         rows=shown,
     )
     with replacing(path) as temporary:
@@ -86,6 +123,8 @@ def traced_pictures(row: SheetRow) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
 def _enlarged(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
     """The picture with its longer edge at _EDGE_PX."""
     scale = _EDGE_PX / max(pixels.shape[:2])
+    if scale == 1:
+        return pixels, 1.0
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(pixels, size, interpolation=how), np.uint8), scale

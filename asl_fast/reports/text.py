@@ -37,7 +37,7 @@ def table(matches: Matches, num_rows: int, num_matches: int | None = None) -> st
                 matches.verdict_M[row],
             )
         )
-    lines = _aligned(rows, "<<>><")
+    lines = aligned(rows, "<<>><")
     if shown < in_all:
         lines.append(f"... and {in_all - shown:,} more")
     return "\n".join(lines)
@@ -56,7 +56,7 @@ def measures_table(report: Report) -> str:
         "  true positives", "  false positives", "  precision", "  recall", "of all predictions:",
         "  true positives", "  false positives",
     ]  # fmt: skip
-    return "\n".join(_aligned([tuple(row) for row in zip(names, *columns, strict=True)], "<>>"))
+    return "\n".join(aligned([tuple(row) for row in zip(names, *columns, strict=True)], "<>>"))
 
 
 def groups_table(report: Report) -> str:
@@ -77,7 +77,7 @@ def groups_table(report: Report) -> str:
                 _share(shares.recall_at_1 if has_match else shares.called_copy_at_1),
             ]
         rows.append(tuple(cells))
-    return "\n".join(_aligned(rows, "<><>>>>"))
+    return "\n".join(aligned(rows, "<><>>>>"))
 
 
 def _cells(measures: Measures) -> list[str]:
@@ -110,7 +110,8 @@ def _short(identity: str) -> str:
     return text if len(text) <= MAX_ID_WIDTH else text[: MAX_ID_WIDTH - 1] + "…"
 
 
-def _aligned(rows: list[tuple[str, ...]], sides: str) -> list[str]:
+def aligned(rows: list[tuple[str, ...]], sides: str) -> list[str]:
+    """Lines of cells in columns; sides: "<" or ">" for each column."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(

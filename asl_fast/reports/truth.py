@@ -7,15 +7,20 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from asl_fast.files import csv_rows
+from asl_fast.reports.challenge_json import is_json, read_json_truth
 
 
 @dataclass(frozen=True, kw_only=True)
 class Truth:
-    """pairs: every (query id, reference id) that is a match. distractors: queries that have none."""
+    """pairs: every (query id, reference id) that is a match. distractors: queries that have none.
+
+    lines: where each pair stands in the file, () where that is not known.
+    """
 
     pairs: tuple[tuple[str, str], ...]
     distractors: frozenset[str] = frozenset()
     name: str = "truth"
+    lines: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.pairs:
@@ -29,10 +34,21 @@ class Truth:
     def matched_queries(self) -> frozenset[str]:
         return frozenset(query_id for query_id, _ in self.pairs)
 
+    def where(self, place: int) -> str:
+        """File and line of a pair."""
+        return f"{self.name} line {self.lines[place]}" if self.lines else self.name
+
 
 def read_truth(path: str | os.PathLike[str]) -> Truth:
     """Read `query_id,reference_id`: header optional, an empty reference means that the query has no match,
-    several references of a query are several rows. ValueError names file and line."""
+    several references of a query are several rows; or CopyNCE's JSON. ValueError names file and line."""
+    if is_json(path):
+        pairs, distractors = read_json_truth(path)
+        return Truth(pairs=tuple(pairs), distractors=distractors, name=os.fspath(path))
+    return _read_csv(path)
+
+
+def _read_csv(path: str | os.PathLike[str]) -> Truth:
     query_at, reference_at, width = 0, 1, 2
     line_of: dict[tuple[str, str], int] = {}
     matched: set[str] = set()
@@ -58,7 +74,8 @@ def read_truth(path: str | os.PathLike[str]) -> Truth:
         line_of[pair] = line
         (matched if pair[1] else distractors).add(pair[0])
     pairs = tuple(pair for pair in line_of if pair[1])
-    return Truth(pairs=pairs, distractors=frozenset(distractors), name=os.fspath(path))
+    lines = tuple(line for pair, line in line_of.items() if pair[1])
+    return Truth(pairs=pairs, distractors=frozenset(distractors), name=os.fspath(path), lines=lines)
 
 
 def _header(cells: list[str]) -> tuple[int, int] | None:

@@ -7,12 +7,14 @@ photo_set.py photos, pairs and their classes by number; joining.py, pool.py (wha
 fold.py      what is held back; split.py     evaluation.py, pair_ratios.py  measured on it
 executors.py who makes the views
 start.py     the first weights               same_run.py    config.json      log.py  metrics, TensorBoard
+measuring.py before, on the way, after; best.py  the best average so far;    plot.py run.png
 loop.py      all of it, start to end
 """
 
 from asl_fast.training.executors import INPUTS
 from asl_fast.training.loop import Outcome, train
 from asl_fast.training.pairs import NDEC_ORDERS, FilePair, read_pairs
+from asl_fast.training.plot import write_run_plot
 from asl_fast.training.settings import PAIR_CLASSES, PAIR_TERMS, PairSettings, TrainSettings
 
 __all__ = [
@@ -26,4 +28,5 @@ __all__ = [
     "TrainSettings",
     "read_pairs",
     "train",
+    "write_run_plot",
 ]

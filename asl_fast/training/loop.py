@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import torch
 from tqdm import tqdm
 
-from asl_fast.files import write_json
 from asl_fast.images import Failure, ImageFile, Resize
 from asl_fast.models import DescriptorConfig, load_descriptor, save_descriptor
+from asl_fast.training.best import Best
 from asl_fast.training.checkpoint import load_checkpoint, save_checkpoint
-from asl_fast.training.evaluation import FoldReport, FoldSet, evaluate_fold, make_fold_set
+from asl_fast.training.evaluation import FoldReport, make_fold_set
 from asl_fast.training.executors import check_input, open_executor
 from asl_fast.training.log import RunLog
-from asl_fast.training.pair_ratios import PairReport, measure_pairs
+from asl_fast.training.measuring import Measured, Measuring, write_reports
+from asl_fast.training.pair_ratios import PairReport
 from asl_fast.training.pairs import FilePair, number_pairs
-from asl_fast.training.photo_set import Pair
 from asl_fast.training.photos import Photos, read_photos
-from asl_fast.training.same_run import check_same_run, run_identity
+from asl_fast.training.same_run import check_same_run, record_start, run_identity
 from asl_fast.training.settings import TrainSettings
 from asl_fast.training.split import split_photos
 from asl_fast.training.start import new_loss, start_classes, start_descriptor
@@ -42,6 +40,7 @@ class Outcome:
 
     num_pairs: hard-negative pairs trained on.  num_pairs_apart: those of which one photo only was held back,
     which were not used.  pairs_before, pairs_after: of held-back pairs, or of trained ones if there are none.
+    best_step: after how many steps the average did best, see `Best`.
     waited_share: of the time of all steps, what was spent waiting for views.
     """
 
@@ -51,31 +50,12 @@ class Outcome:
     num_held_back: int
     failures: list[Failure]
     first_step: int
+    best_step: int
     num_pairs: int = 0
     num_pairs_apart: int = 0
     pairs_before: PairReport | None = None
     pairs_after: PairReport | None = None
     waited_share: float = 0.0
-
-
-class _Measuring(NamedTuple):
-    """What a descriptor is measured on."""
-
-    fold: FoldSet
-    photos: Photos
-    pairs: list[Pair]
-    held_pairs: bool
-    resize: Resize
-    device: torch.device
-
-    def report(self, descriptor: torch.nn.Module, resize: Resize) -> tuple[FoldReport, PairReport | None]:
-        fold = evaluate_fold(descriptor, resize, self.fold, self.device)
-        if not self.pairs:
-            return fold, None
-        pairs = measure_pairs(
-            descriptor, resize, self.photos, self.pairs, self.device, held_back=self.held_pairs
-        )
-        return fold, pairs
 
 
 def train(
@@ -92,7 +72,7 @@ def train(
     num_workers: int = 1,
     progress: bool = True,
 ) -> Outcome:
-    """Train on `files`; leave model/, checkpoint/, metrics.jsonl, tensorboard/ and evaluation.json in `out`.
+    """Train on `files`; leave model/, best/, checkpoint/, metrics.jsonl, tensorboard/, evaluation.json.
 
     Goes on from the checkpoint in `out` if there is one; the same command killed at any step and run again
     ends with the same weights. folder: where the images lie, for its manifest.csv.  pairs: hard negatives,
@@ -112,33 +92,35 @@ def train(
     resize = Resize(edge_px=config.edge_px, mode=config.resize_mode)
     view_resize = Resize(edge_px=settings.view_edge_px or config.edge_px, mode=config.resize_mode)
     views = Views(split.train_set, view_resize, settings, seed)
-    measuring = _Measuring(
+    measuring = Measuring(
         make_fold_set(photos.subset(split.held), seed), photos, split.measured, split.held_pairs, resize, on
     )
-    before, pairs_before = _report_before(out, start.module, start.config, measuring)
+    before = measuring.report_before(out, start.module, start.config)
     trainer = _trainer(start.module, config, photos.subset(split.trained), views, view_resize, seed, on, out)
     first_step = trainer.step
-    source = FilePhotos([photos.files[number] for number in split.trained])
-    with closing(open_executor(views_from, source, device=device, num_workers=num_workers)) as executor:
-        waited_share = _run_steps(trainer, views, executor, measuring, out, failures, progress)
-    after, pairs_after = measuring.report(trainer.ema, resize)
+    record_start(out, first_step, device=device, num_threads=torch.get_num_threads())
     num_trained = len(split.trained)
     note = f"trained by asl_fast on {num_trained} photos, {settings.num_steps} steps from {settings.start}"
-    save_descriptor(out / "model", trainer.ema, dataclasses.replace(config, note=note))
-    write_json(
-        out / "evaluation.json", _told("before", before, pairs_before) | _told("after", after, pairs_after)
-    )
+    config = dataclasses.replace(config, note=note)
+    best = Best(out / "best", config)
+    source = FilePhotos([photos.files[number] for number in split.trained])
+    with closing(open_executor(views_from, source, device=device, num_workers=num_workers)) as executor:
+        after, waited_share = _run_steps(trainer, views, executor, measuring, best, out, failures, progress)
+    after = after or measuring.report(trainer.ema)
+    save_descriptor(out / "model", trainer.ema, config)
+    write_reports(out, before, after)
     return Outcome(
-        before=before,
-        after=after,
+        before=before.fold,
+        after=after.fold,
         num_trained=num_trained,
         num_held_back=len(split.held),
         failures=failures,
         first_step=first_step,
+        best_step=best.step,
         num_pairs=len(split.train_set.pairs),
         num_pairs_apart=split.num_pairs_apart,
-        pairs_before=pairs_before,
-        pairs_after=pairs_after,
+        pairs_before=before.pairs,
+        pairs_after=after.pairs,
         waited_share=waited_share,
     )
 
@@ -171,14 +153,19 @@ def _run_steps(
     trainer: Trainer,
     views: Views,
     executor: ViewExecutor,
-    measuring: _Measuring,
+    measuring: Measuring,
+    best: Best,
     out: Path,
     failures: list[Failure],
     progress: bool,
-) -> float:
-    """The steps that are left; return the share of their time that was spent waiting for views."""
+) -> tuple[Measured | None, float]:
+    """The steps that are left; return (the report after the last, share of their time spent waiting).
+
+    The report is None if there was no step left.
+    """
     settings = trainer.settings
     waited_s = busy_s = 0.0
+    measured = None
     with (
         RunLog(out, trainer.step) as log,
         tqdm(
@@ -194,42 +181,21 @@ def _run_steps(
             scalars = trainer.train_step(batch)
             done = time.perf_counter()
             waited_s, busy_s = waited_s + got - asked, busy_s + done - got
-            if settings.evaluate_every and trainer.step % settings.evaluate_every == 0:
-                scalars |= _fold_scalars(trainer, measuring)
+            if _due(trainer.step, settings.evaluate_every, settings.num_steps):
+                measured = measuring.report(trainer.ema)
+                best.offer(trainer.ema, trainer.step, measured.fold)
+                scalars |= measured.scalars()
             log.add(step, scalars)
             bar.set_postfix_str(
                 f"metric {scalars['loss/metric']:.2f} ratio {scalars['loss/ratio']:.3f}", refresh=False
             )
             bar.update()
-            if trainer.step == settings.num_steps or (
-                settings.save_every and trainer.step % settings.save_every == 0
-            ):
+            if _due(trainer.step, settings.save_every, settings.num_steps):
                 save_checkpoint(out / "checkpoint", trainer.state(), trainer.step)
             asked = time.perf_counter()
-    return waited_s / max(waited_s + busy_s, 1e-9)
+    return measured, waited_s / max(waited_s + busy_s, 1e-9)
 
 
-def _fold_scalars(trainer: Trainer, measuring: _Measuring) -> dict[str, float]:
-    fold, pairs = measuring.report(trainer.ema, measuring.resize)
-    scalars = {f"eval/{name}": float(value) for name, value in fold.to_dict().items()}
-    told = {} if pairs is None else pairs.to_dict()
-    return scalars | {f"eval/pairs_{name}": float(value) for name, value in told.items()}
-
-
-def _told(when: str, fold: FoldReport, pairs: PairReport | None) -> dict[str, Any]:
-    return {when: fold.to_dict()} | ({} if pairs is None else {f"pairs_{when}": pairs.to_dict()})
-
-
-def _report_before(
-    out: Path, module: torch.nn.Module, config: DescriptorConfig, measuring: _Measuring
-) -> tuple[FoldReport, PairReport | None]:
-    """The start model's report; a resumed run reads what it measured the first time."""
-    path = out / "evaluation.json"
-    if path.exists():
-        told = json.loads(path.read_text(encoding="utf-8"))
-        pairs = told.get("pairs_before")
-        return FoldReport(**told["before"]), PairReport(**pairs) if pairs else None
-    resize = Resize(edge_px=config.edge_px, mode=config.resize_mode)
-    fold, report = measuring.report(module, resize)
-    write_json(path, _told("before", fold, report))
-    return fold, report
+def _due(step: int, every: int, num_steps: int) -> bool:
+    """After the last step, and after each `every` of them unless that is 0."""
+    return step == num_steps or (every > 0 and step % every == 0)

@@ -1,12 +1,16 @@
-"""config.json: what must be equal for a run folder to be gone on with."""
+"""config.json: what must be equal for a run folder to be gone on with, and what each start of it ran on."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import platform
 from collections.abc import Iterable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from asl_fast.errors import InputError
 from asl_fast.files import write_json
@@ -49,15 +53,35 @@ def _defaults() -> dict[str, Any]:
 def check_same_run(out: Path, identity: dict[str, Any]) -> None:
     """Write config.json, or InputError if the one that is there tells of another run."""
     path = out / "config.json"
+    starts: list[Any] = []
     if path.exists():
-        known = _flat(_defaults()) | _flat(json.loads(path.read_text(encoding="utf-8")))
+        told = json.loads(path.read_text(encoding="utf-8"))
+        starts = told.pop("starts", [])
+        known = _flat(_defaults()) | _flat(told)
         for name, value in _flat(identity).items():
             if known.get(name) != value:
                 raise InputError(
                     f"--out {out} holds a run with {name} = {known.get(name)}, this one has {value}; "
                     "give the same options to go on with it, or another --out"
                 )
-    write_json(path, identity)
+    write_json(path, identity | {"starts": starts})
+
+
+def record_start(out: Path, first_step: int, **ran_on: int | str) -> None:
+    """Add to config.json the versions this start of the run has, and `ran_on`, unless the last had the same.
+
+    The same bits after a break can only be had with the same of these.
+    """
+    path = out / "config.json"
+    told = json.loads(path.read_text(encoding="utf-8"))
+    versions = {name: version(name) for name in ("asl_fast", "timm")}
+    versions["torch"] = str(torch.__version__)  # which tells the build, too
+    start = versions | {"python": platform.python_version()} | ran_on
+    last = dict(told["starts"][-1]) if told["starts"] else {}
+    last.pop("from_step", None)
+    if last != start:
+        told["starts"].append({"from_step": first_step} | start)
+        write_json(path, told)
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -12,8 +12,9 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 // (2^-36 relative), a division, a square root, and |u| <= 1 + 2^-35.
 constexpr double kMargin = 0x1p-20;
 constexpr double kFloor = 0x1p-40;  // the same for what cancels: unit components carry 2^-51 of themselves
-// Rounding to float of anything below 8.
+// Rounding to float of anything below 8, and of a bias, of which double's rounding is the smaller part.
 constexpr double kToFloat = 0x1p-21;
+constexpr double kOfBias = 0x1p-22;
 
 float rounded_up(double x) {
     const float near = static_cast<float>(x);
@@ -72,10 +73,11 @@ float residual_in_codes(float residual, float inverse_scale) {
     return rounded_up(static_cast<double>(residual) * static_cast<double>(inverse_scale));
 }
 
-QueryBound::QueryBound(const CodedRow& query, float longest_ref, std::int64_t num_dims)
+QueryBound::QueryBound(const CodedRow& query, float longest_ref, std::int64_t num_dims, double bias)
     : terms_{static_cast<double>(query.inverse_scale),
              static_cast<double>(query.residual) * static_cast<double>(longest_ref) * (1 + kMargin) +
-                 score_rounding(num_dims) + kToFloat,
+                 score_rounding(num_dims) + kToFloat + std::fabs(bias) * kOfBias,
+             bias,
              // lift * residual is rounded to nearest in the screen: the margin keeps it above the real product.
              rounded_up(static_cast<double>(query.inverse_scale) * (1 + kMargin))},
       residual_to_slack_(terms_.inverse_scale * (1 + kMargin)) {}

@@ -13,8 +13,11 @@ std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
 // One query's exact scores.
 class RowScorer : public Scorer {
    public:
-    RowScorer(const CpuRefs& refs, const Rows& queries, std::int64_t query)
-        : refs_(refs), query_(queries.value + query * queries.num_dims), query_norm_(queries.row_norm[query]) {}
+    RowScorer(const CpuRefs& refs, const Rows& queries, const Wanted& wanted, std::int64_t query)
+        : refs_(refs),
+          query_(queries.value + query * queries.num_dims),
+          query_norm_(queries.row_norm[query]),
+          bias_(wanted.bias[query]) {}
 
     void score(std::span<const Hit> hits, Pair* out) const override {
         constexpr std::size_t kBatch = 16;
@@ -34,7 +37,7 @@ class RowScorer : public Scorer {
             refs_.screen.exact_dots(query_, row, static_cast<std::int64_t>(count), rows.num_dims, dot);
             for (std::size_t i = 0; i < count; ++i) {
                 Pair& pair = out[start + i];
-                pair.score = dot[i] / (query_norm_ * rows.row_norm[pair.row]);
+                pair.score = dot[i] / (query_norm_ * rows.row_norm[pair.row]) - bias_;
                 check(hits[start + i], pair);
             }
             refs_.pages.bound_resident();
@@ -52,6 +55,7 @@ class RowScorer : public Scorer {
     const CpuRefs& refs_;
     const float* query_;
     double query_norm_;
+    double bias_;
 };
 
 }  // namespace
@@ -110,7 +114,7 @@ std::vector<std::vector<Pair>> CpuScan::take() {
     std::vector<std::vector<Pair>> answer;
     for (std::int64_t i = 0; i < block_.size(); ++i) {
         exchange_floor(i, bar());
-        list_[at(i)].settle(RowScorer(refs_, queries_, query(i)));
+        list_[at(i)].settle(RowScorer(refs_, queries_, wanted_, query(i)));
         answer.push_back(list_[at(i)].take());
         if (pool_ == nullptr) continue;
         pool_->add(query(i), answer.back());
@@ -140,7 +144,10 @@ void CpuScan::pack_panel(std::size_t p) {
     CodedRow coded[kMaxQueries];
     encode_queries(refs_.screen, row, norm, panel.num_queries, queries_.num_dims, refs_.panels.chunk_dims, packed_panel(p),
                    line(panel.first - block_.first()), coded);
-    for (int i = 0; i < panel.num_queries; ++i) bound_.emplace_back(coded[i], refs_.longest, queries_.num_dims);
+    for (int i = 0; i < panel.num_queries; ++i) {
+        const std::int64_t q = query(panel.first - block_.first() + i);
+        bound_.emplace_back(coded[i], refs_.longest, queries_.num_dims, wanted_.bias[q]);
+    }
 }
 
 void CpuScan::exchange_floors() {
@@ -232,7 +239,7 @@ void CpuScan::collect(const std::uint32_t* locals, int count, std::int64_t ref_p
 void CpuScan::make_room(std::int64_t local) {
     Shortlist& list = list_[at(local)];
     exchange_floor(local, bar());
-    list.compact(RowScorer(refs_, queries_, query(local)));
+    list.compact(RowScorer(refs_, queries_, wanted_, query(local)));
     if (pool_ != nullptr && wanted_.k == 0) pool_->add(query(local), list.take());
     exchange_floor(local, bar());
 }

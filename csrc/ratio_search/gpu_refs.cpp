@@ -42,14 +42,14 @@ struct CodedQueries {
     std::vector<std::int8_t> code;
     std::vector<ReachTerms> terms;
 
-    CodedQueries(const Rows& queries, float longest_ref, int num_threads)
+    CodedQueries(const Rows& queries, const Wanted& wanted, float longest_ref, int num_threads)
         : padded_dims(RowsOnGpu::padded(queries.num_dims)), code(at(queries.num_rows * padded_dims), 0), terms(at(queries.num_rows)) {
         Progress progress;
         run_tasks((queries.num_rows + kQueriesATask - 1) / kQueriesATask, num_threads, progress, nullptr, [&](std::int64_t task) {
             for (std::int64_t q = task * kQueriesATask; q < std::min((task + 1) * kQueriesATask, queries.num_rows); ++q) {
                 const CodedRow coded = encode(queries.value + q * queries.num_dims, queries.row_norm[q], queries.num_dims, 127,
                                               &code[at(q * padded_dims)]);
-                terms[at(q)] = QueryBound(coded, longest_ref, queries.num_dims).terms();
+                terms[at(q)] = QueryBound(coded, longest_ref, queries.num_dims, wanted.bias[q]).terms();
             }
         });
     }
@@ -353,7 +353,7 @@ class GpuRefs : public Refs {
               std::vector<Found>& answer) const {
         float longest = 0;
         for (const auto& part : parts_) longest = std::max(longest, part->rows->longest());
-        const CodedQueries coded(queries, longest, num_threads);
+        const CodedQueries coded(queries, wanted, longest, num_threads);
         Progress progress;
         const Search search{queries, coded, wanted, limits_, pool, progress};
         std::vector<std::unique_ptr<PartSearch>> parts;

@@ -1,6 +1,6 @@
 // Exact nearest neighbours by cosine among the references that pass the norm-ratio predicate.
 //
-//   score(q, r) = dot(q, r) / (row_norm(q) * row_norm(r)),   row_norm(x) = sqrt(dot(x, x))
+//   score(q, r) = dot(q, r) / (row_norm(q) * row_norm(r)) - bias(q),   row_norm(x) = sqrt(dot(x, x))
 //   copy:     fl(norm(q) / norm(r)) <= tau(q)      original: not so      both: every pair
 //
 // dot runs in double over the raw float rows in one fixed order (exact_dot.h), so that every path gives
@@ -42,6 +42,7 @@ using Say = std::function<void(const std::string& what)>;
 struct Wanted {
     std::int64_t k = 0;                 // most pairs of a query; 0: no limit
     const double* min_score = nullptr;  // one per query, inclusive; -infinity: none
+    const double* bias = nullptr;       // one per query, at most 1e6 either way: subtracted from its scores
     const double* tau = nullptr;        // one per query
     Direction direction = Direction::copy;
     Counts* counts = nullptr;            // added to, where it is given

@@ -44,8 +44,11 @@ struct Batch {
 
     void load(const rs::Rows& queries, const rs::Wanted& wanted, std::int64_t first, std::int64_t count) {
         std::vector<rs::GpuProbe> probes;
-        for (std::int64_t slot = 0; slot < count; ++slot) probes.push_back({slot, {}, 0});
-        const std::vector<rs::ReachTerms> no_screen(at(count), rs::ReachTerms{0, 0, 0});
+        std::vector<rs::ReachTerms> no_screen;
+        for (std::int64_t slot = 0; slot < count; ++slot) {
+            probes.push_back({slot, {}, 0});
+            no_screen.push_back({0, 0, wanted.bias[first + slot], 0});
+        }
         const rs::Count none = 0;
         value.put(queries.value + first * queries.num_dims, 0, count * queries.num_dims);
         row_norm.put(queries.row_norm + first, 0, count);

@@ -1,6 +1,6 @@
 """Exact nearest neighbours by cosine among the references whose norm ratio passes the test.
 
-    score(q, r) = dot(q, r) / (|q| |r|)
+    score(q, r) = dot(q, r) / (|q| |r|) - bias(q)
     "copy":  fl(norm(q) / norm(r)) <= tau      "original": not so      "both": every pair
 
 Why it exists: the predicate is exact and free here. With references sorted by norm, largest first, the
@@ -14,6 +14,9 @@ score descending, then reference row ascending.
 
 What bounds its speed: num_valid_pairs * D multiply-adds at the machine's int8 peak; for a few queries, the
 N * D bytes of codes at the speed of memory.
+
+A query's bias (0 unless given) is part of its scores: the ranking of all queries together, lowest scores and
+ties are those of the difference as rounded to float64. It moves what the screen asks for, and costs no more.
 
 Shapes: queries (Q, D), references (N, D) -> ref_row_QK int64 (-1 where there is none), score_QK float64
 (-inf), ratio_QK float64 (nan); or, for the best pairs of all queries together, query_row_M, ref_row_M,
@@ -52,9 +55,9 @@ from asl_fast.kernels.ratio_search.threads import checked_threads
 from asl_fast.records import Candidates, Pairs
 
 __all__ = [
-    "DIRECTIONS", "HIT_BYTES", "MAX_DIMS", "MAX_REFS", "Codes", "PreparedRefs", "Progress", "Question",
-    "Share", "StoredRows", "ask", "check_count", "checked_norms", "encode", "gpu_share", "gpus_of", "path_of",
-    "share", "stored_rows", "usable_gpus",
+    "DIRECTIONS", "HIT_BYTES", "MAX_BIAS", "MAX_DIMS", "MAX_REFS", "Codes", "PreparedRefs", "Progress",
+    "Question", "Share", "StoredRows", "ask", "check_count", "checked_norms", "encode", "gpu_share",
+    "gpus_of", "path_of", "share", "stored_rows", "usable_gpus",
 ]  # fmt: skip
 
 DIRECTIONS = ("copy", "original", "both")
@@ -62,6 +65,7 @@ GROUPINGS = ("auto", "always", "never")
 MAX_REFS = 2**32 - 1  # a position is 32 bits wide in the screen's buffers
 MAX_PAIRS = 2**40
 MAX_DIMS = 2**17  # a dot of int8 codes is 32 bits wide
+MAX_BIAS = 1e6  # the screen's bounds are float32 numbers
 
 Progress = Callable[[int, int], object]
 
@@ -139,6 +143,7 @@ class PreparedRefs:
         k: int = 10,
         tau: ArrayLike = 1.0,
         min_score: ArrayLike | None = None,
+        bias: ArrayLike = 0.0,
         direction: str = "copy",
         norm_Q: ArrayLike | None = None,
         progress: Progress | None = None,
@@ -148,7 +153,7 @@ class PreparedRefs:
     ) -> Candidates:
         """`ask` and `nearest` in one."""
         question = ask(
-            query_QD, tau=tau, min_score=min_score, direction=direction, norm_Q=norm_Q,
+            query_QD, tau=tau, min_score=min_score, bias=bias, direction=direction, norm_Q=norm_Q,
             num_threads=self.num_threads, name=name, ids=ids,
         )  # fmt: skip
         return self.nearest(question, k, progress=progress, _counts=_counts)
@@ -235,7 +240,7 @@ class PreparedRefs:
             )
         return _C.Asked(
             question.query_QD, question.own_norm_Q, question.norm_Q, question.tau_Q, question.min_score_Q,
-            question.direction, rank_N,
+            question.bias_Q, question.direction, rank_N,
         )  # fmt: skip
 
 
@@ -246,7 +251,7 @@ def _at_the_end(progress: Progress | None) -> Progress | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is asked of any references: queries, and for each its tau and its lowest score. Made by `ask`.
+    """What is asked of any references: queries, and for each its tau, lowest score and bias. Made by `ask`.
 
     query_QD: float32.  own_norm_Q: of the rows, for the score.  norm_Q: for the predicate and the ratio.
     """
@@ -256,6 +261,7 @@ class Question:
     norm_Q: NDArray[np.float64]
     tau_Q: NDArray[np.float64]
     min_score_Q: NDArray[np.float64]
+    bias_Q: NDArray[np.float64]
     direction: str
     name: str
 
@@ -268,7 +274,7 @@ class Question:
 
     def part(self, rows: slice | NDArray[np.int64]) -> Question:
         """Some of the queries."""
-        columns = ("query_QD", "own_norm_Q", "norm_Q", "tau_Q", "min_score_Q")
+        columns = ("query_QD", "own_norm_Q", "norm_Q", "tau_Q", "min_score_Q", "bias_Q")
         return replace(self, **{column: getattr(self, column)[rows] for column in columns})
 
     def above(self, score: ArrayLike) -> Question:
@@ -281,6 +287,7 @@ def ask(
     *,
     tau: ArrayLike = 1.0,
     min_score: ArrayLike | None = None,
+    bias: ArrayLike = 0.0,
     direction: str = "copy",
     norm_Q: ArrayLike | None = None,
     num_threads: int | None = None,
@@ -289,7 +296,8 @@ def ask(
 ) -> Question:
     """Check a search's arguments, once for any number of searches.
 
-    tau (above 0), min_score (inclusive): one number or one per query.  norm_Q: in place of the rows' own.
+    tau (above 0), min_score (inclusive), bias (subtracted from cosines; min_score is of the difference): one
+    number or one per query.  norm_Q: in place of the rows' own.
     num_threads: for the norms.  ValueError names the argument that breaks a rule.
     """
     query_QD = float32_rows(query_QD, name)
@@ -302,6 +310,7 @@ def ask(
         norm_Q=own_norm_Q if norm_Q is None else checked_norms(norm_Q, len(query_QD), f"norms of {name}"),
         tau_Q=checked_tau(tau, len(query_QD)),
         min_score_Q=checked_min_score(min_score, len(query_QD)),
+        bias_Q=checked_bias(bias, len(query_QD)),
         direction=direction,
         name=name,
     )
@@ -327,6 +336,17 @@ def checked_min_score(min_score: ArrayLike | None, num_queries: int) -> NDArray[
             "give a cosine from -1 to 1, or None"
         )
     return min_score_Q
+
+
+def checked_bias(bias: ArrayLike, num_queries: int) -> NDArray[np.float64]:
+    """What is subtracted from the scores of each query."""
+    bias_Q = _one_per_query(bias, num_queries, "bias")
+    if (bad_Q := ~(np.abs(bias_Q) <= MAX_BIAS)).any():
+        raise ValueError(
+            f"{WHO}: bias must be a number from -{MAX_BIAS:g} to {MAX_BIAS:g}, got {bias_Q[bad_Q][0]}; it is "
+            "subtracted from cosines"
+        )
+    return bias_Q
 
 
 def checked_tau(tau: ArrayLike, num_queries: int) -> NDArray[np.float64]:

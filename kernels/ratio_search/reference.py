@@ -45,6 +45,7 @@ def ratio_search(
     k: int | None,
     tau_Q: NDArray[np.float64],
     min_score: ArrayLike = -np.inf,
+    bias: ArrayLike = 0.0,
     direction: str = "copy",
     rank_N: NDArray[np.int64] | None = None,
 ) -> Found:
@@ -53,6 +54,7 @@ def ratio_search(
     k=None: all, K is the longest list's length.
     """
     score_QN = dots(query_QD, ref_ND) / (row_norms(query_QD)[:, None] * row_norms(ref_ND)[None, :])
+    score_QN -= np.reshape(bias, (-1, 1))
     ratio_QN = query_norm_Q[:, None] / ref_norm_N[None, :]
     rank_N = np.arange(len(ref_ND)) if rank_N is None else rank_N
     copy_QN = ratio_QN <= tau_Q[:, None]

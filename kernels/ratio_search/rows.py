@@ -103,13 +103,12 @@ def _as_array(rows: ArrayLike, name: str) -> tuple[NDArray[Any], bool]:
     if torch is None or not isinstance(rows, torch.Tensor):
         array = np.asarray(_from_gpu(rows, name))
         return array, array.dtype.name == "bfloat16"
-    if rows.device.type == "cuda":
-        rows = rows.cpu()
-    elif rows.device.type != "cpu":
+    if rows.device.type not in ("cpu", "cuda"):
         raise ValueError(f"{WHO}: {name} lie on {rows.device}; pass rows.cpu()")
-    if rows.dtype != torch.bfloat16:
-        return np.asarray(rows.detach()), False
-    return rows.detach().view(torch.int16).numpy(), True
+    here = rows.detach().cpu()
+    if here.dtype != torch.bfloat16:
+        return np.asarray(here), False
+    return here.view(torch.int16).numpy(), True
 
 
 def _from_gpu(rows: ArrayLike, name: str) -> ArrayLike:

@@ -1,7 +1,7 @@
 """The best k of candidates that another engine found, by ratio_search's predicate and exact score.
 
     keep(q, r)  = r is one of q's candidates, and fl(norm(q) / norm(r)) <= tau   ("copy"; see ratio_search)
-    score(q, r) = dot(q, r) / (|q| |r|)
+    score(q, r) = dot(q, r) / (|q| |r|) - bias(q)
 
 Why it exists: an approximate index (FAISS: IVF, HNSW, PQ) knows neither the norms nor the float rows. One
 pass filters what it found by the exact per-pair test and scores the rest in float64, in ratio_search's
@@ -97,6 +97,7 @@ class Rescorer:
             question.tau_Q,
             0 if k is None else int(k),
             question.min_score_Q,
+            question.bias_Q,
             question.direction,
             self.num_threads,
         )
@@ -107,7 +108,7 @@ class Rescorer:
     ) -> Candidates:
         asked = _C.Asked(
             question.query_QD, question.own_norm_Q, question.norm_Q, question.tau_Q, question.min_score_Q,
-            question.direction, None,
+            question.bias_Q, question.direction, None,
         )  # fmt: skip
         there = getattr(candidate_QF, "__cuda_array_interface__", None)
         if there is None:

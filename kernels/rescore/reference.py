@@ -18,10 +18,12 @@ def rescore(
     k: int | None,
     tau_Q: NDArray[np.float64],
     min_score: ArrayLike = -np.inf,
+    bias: ArrayLike = 0.0,
     direction: str = "copy",
 ) -> ratio_search.Found:
     """ref_row_QK, score_QK, ratio_QK: each query searches its own few references by brute force."""
     min_score_Q = np.broadcast_to(min_score, len(query_QD))
+    bias_Q = np.broadcast_to(bias, len(query_QD))
     parts = []
     for q, candidate_F in enumerate(candidate_QF):
         row_M = np.unique(candidate_F[candidate_F >= 0])
@@ -33,6 +35,7 @@ def rescore(
             k=k,
             tau_Q=tau_Q[q : q + 1],
             min_score=min_score_Q[q],
+            bias=bias_Q[q],
             direction=direction,
         )
         found_1K = place_1K >= 0

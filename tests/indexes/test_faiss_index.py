@@ -78,6 +78,7 @@ def test_flat_is_the_exact_search_bit_for_bit(data: st.DataObject) -> None:
         "min_score": data.draw(st.sampled_from([-1.1, 0.0, 0.5])),
         "direction": data.draw(st.sampled_from(DIRECTIONS)),
         "query_norms": rng.choice(levels, len(queries)),
+        "bias": rng.choice([0.0, 0.4, -0.7, rng.uniform(-1, 1)], len(queries)),
     }
     index, exact = FaissIndex(refs, "Flat", norms=norms, num_threads=2), Index(refs, norms=norms)
     k = data.draw(st.sampled_from([1, 3, 10, 300]))

@@ -27,7 +27,8 @@ from asl_fast.records import Embeddings, Pairs
 
 def answers(index: Searchable, query_QD: np.ndarray, k: int, direction: str) -> list[Any]:
     """What the three ways to search give."""
-    how = {"tau": 1.0, "direction": direction}
+    bias_Q = 0.2 * np.sin(np.arange(len(query_QD)))
+    how = {"tau": 1.0, "direction": direction, "bias": bias_Q}
     found = index.search(query_QD, k, **how)
     best = [index.best_pairs(query_QD, 37, **how), index.best_pairs(query_QD, 37, k=2, **how)]
     above = list(index.pairs_above(query_QD, 0.6, batch_pairs=30, **how))

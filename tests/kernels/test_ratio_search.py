@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from asl_fast import _C, records
-from asl_fast.kernels.ratio_search import DIRECTIONS, PreparedRefs, Question, ask
+from asl_fast.kernels.ratio_search import DIRECTIONS, MAX_BIAS, PreparedRefs, Question, ask
 from asl_fast.kernels.ratio_search import reference as plain
 
 PATHS = _C.build_info()["cpu_paths"]
@@ -55,6 +55,7 @@ class Case:
     direction: str
     rank_N: NDArray[np.int64] | None = None
     grouping: str = "never"
+    bias: float | NDArray[np.float64] = 0.0  # one number or one per query
 
     def expected(self) -> plain.Found:
         return plain.ratio_search(
@@ -65,6 +66,7 @@ class Case:
             k=self.k,
             tau_Q=self.tau_Q,
             min_score=-np.inf if self.min_score is None else self.min_score,
+            bias=self.bias,
             direction=self.direction,
             rank_N=self.rank_N,
         )
@@ -74,6 +76,7 @@ class Case:
             self.query_QD,
             tau=self.tau_Q,
             min_score=self.min_score,
+            bias=self.bias,
             direction=self.direction,
             norm_Q=self.query_norm_Q,
         )
@@ -106,12 +109,14 @@ class Case:
     def on(self, gpus: Gpus) -> tuple[_C.Refs, _C.Asked]:
         ref_norm_N, query_norm_Q = plain.row_norms(self.ref_ND), plain.row_norms(self.query_QD)
         refs = _C.prepare_emulated(self.ref_ND, ref_norm_N, self.ref_norm_N, **vars(gpus))
-        floor_Q = np.full(len(self.query_QD), -np.inf)
+        floor_Q, bias_Q = np.full((2, len(self.query_QD)), [[-np.inf], [0]])
+        bias_Q[:] = self.bias
         if self.min_score is not None:
             floor_Q[:] = self.min_score
         asked = _C.Asked(
-            self.query_QD, query_norm_Q, self.query_norm_Q, self.tau_Q, floor_Q, self.direction, self.rank_N
-        )
+            self.query_QD, query_norm_Q, self.query_norm_Q, self.tau_Q, floor_Q, bias_Q, self.direction,
+            self.rank_N,
+        )  # fmt: skip
         return refs, asked
 
 
@@ -179,18 +184,29 @@ def cases(draw: st.DrawFn, large: bool = True) -> Case:
         "infinite": np.full(num_queries, np.inf),
     }[tau]
     k = draw(st.sampled_from([1, 2, 10, 100, 1000]))
+    score_QN = plain.dots(query_QD, ref_ND)
+    score_QN /= plain.row_norms(query_QD)[:, None] * plain.row_norms(ref_ND)
+    bias = draw(st.sampled_from(["none", "each", "scores", "one", "tiny", "most"]))
+    bias_Q = {
+        "none": np.zeros(num_queries),
+        "each": rng.uniform(-2, 2, num_queries),
+        "scores": rng.choice(score_QN, axis=1),  # a pair's own: differences of 0
+        "one": np.full(num_queries, 0.7),
+        "tiny": rng.uniform(-1, 1, num_queries) * 1e-9,
+        "most": rng.choice([-1, 1], num_queries) * MAX_BIAS,  # scores that rounding makes equal
+    }[bias]
     min_score = draw(st.sampled_from([None, -1.0, 0.0, 0.3, "scores"]))
     if min_score == "scores":  # each query's own, met exactly by a pair
-        score_QN = plain.dots(query_QD, ref_ND)
-        score_QN /= plain.row_norms(query_QD)[:, None] * plain.row_norms(ref_ND)
-        min_score = rng.choice(score_QN, axis=1)
+        min_score = rng.choice(score_QN - bias_Q[:, None], axis=1)
     rank_N = None
     if draw(st.booleans()):  # ties by another number than the row, and rows that are left out
         rank_N = rng.permutation(num_refs) * 3
         rank_N[rng.random(num_refs) < draw(st.sampled_from([0.0, 0.3, 1.0]))] = -1
     direction = draw(st.sampled_from(DIRECTIONS))
     grouping = draw(st.sampled_from(["never", "always"]))
-    return Case(query_QD, ref_ND, query_norm_Q, ref_norm_N, k, tau_Q, min_score, direction, rank_N, grouping)
+    return Case(
+        query_QD, ref_ND, query_norm_Q, ref_norm_N, k, tau_Q, min_score, direction, rank_N, grouping, bias_Q
+    )
 
 
 def assert_same_bits(expected: plain.Found | plain.FoundPairs, found: plain.Found | plain.FoundPairs) -> None:

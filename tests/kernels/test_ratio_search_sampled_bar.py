@@ -40,7 +40,8 @@ def test_the_best_pairs_are_the_same_from_any_bar_on(
 ) -> None:
     rng = np.random.default_rng(seed)
     refs = PreparedRefs(clustered(rng, 90, share), num_threads=2)
-    question = ask(clustered(rng, 70, share), direction=str(rng.choice(["copy", "both"])))
+    bias = rng.uniform(-0.5, 0.5, 70)
+    question = ask(clustered(rng, 70, share), direction=str(rng.choice(["copy", "both"])), bias=bias)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ratio_search, "likely_bar", lambda *_: None)
         want = refs.best_pairs(question, num_pairs, k=k)

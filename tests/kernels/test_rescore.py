@@ -39,6 +39,7 @@ def test_every_answer_is_the_formula_bit_for_bit(data: st.DataObject) -> None:
     k = data.draw(st.one_of(st.none(), st.integers(1, 100)))
     asked = {
         "min_score": rng.choice([-np.inf, 0.0, 0.5], num_queries),
+        "bias": rng.choice([0.0, 0.3, -1.0], num_queries),
         "direction": data.draw(st.sampled_from(DIRECTIONS)),
     }
     tau_Q = rng.choice([0.5, 1.0, 2.0, 1e-9], num_queries)

@@ -51,7 +51,7 @@ def test_half_storage_keeps_values_that_half_cannot_hold(tmp_path, tiny):
 def test_the_fingerprint_follows_what_shapes_rows_and_nothing_else(tmp_path, tiny):
     base = save_descriptor(tmp_path, tiny, tiny.config)
     fields = {"backbone": "test_resnet", "edge_px": 64}
-    assert save_descriptor(tmp_path, tiny, DescriptorConfig(**fields, tau=0.9, note="x")) == base
+    assert save_descriptor(tmp_path, tiny, DescriptorConfig(**fields, gem_p=2.0, note="x")) == base
     assert save_descriptor(tmp_path, tiny, DescriptorConfig(**{**fields, "edge_px": 96})) != base
     tiny.neck.running_var[0] += 1
     assert save_descriptor(tmp_path, tiny, tiny.config) != base
@@ -138,7 +138,7 @@ def test_a_config_that_is_none_is_told(tmp_path, tiny, text):
 
 
 def test_a_config_survives_its_json_form():
-    config = DescriptorConfig(backbone="test_vit", num_dims=7, gem_p=2.5, tau=0.9, note="é")
+    config = DescriptorConfig(backbone="test_vit", num_dims=7, gem_p=2.5, note="é")
     assert config_from_json(config.to_json(weights_sha256="ab"), "x") == (config, "ab")
 
 

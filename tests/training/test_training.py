@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 import pytest
+import timm
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from training_batches import batch_of
 
@@ -15,15 +17,22 @@ from asl_fast.images import ImageFile, Resize, find_images
 from asl_fast.losses import AslLoss, ClassAdam, LossSettings
 from asl_fast.models import Descriptor, load_descriptor
 from asl_fast.recipes import RECIPES
-from asl_fast.training import PairSettings, TrainSettings, train
+from asl_fast.training import PairSettings, TrainSettings, train, write_run_plot
+from asl_fast.training.best import Best
 from asl_fast.training.checkpoint import load_checkpoint, save_checkpoint
-from asl_fast.training.evaluation import make_fold_set
+from asl_fast.training.evaluation import FoldReport, evaluate_fold, make_fold_set
 from asl_fast.training.fold import groups_of, hold_back
 from asl_fast.training.photos import read_photos
+from asl_fast.training.plot import draw_run, smoothed
 from asl_fast.training.start import new_loss, start_classes
 from asl_fast.training.trainer import Trainer, lr_share
 
 CPU = torch.device("cpu")
+QUIET = {"num_threads": 1, "progress": False}
+REPORT = FoldReport(
+    uap=0.5, uap_filtered=0.4, copies_below=1, reversed_above=1, crops_below=1, num_queries=4,
+    num_references=4,
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -80,13 +89,68 @@ def test_both_losses_fall_and_the_run_folder_is_complete(photo_folder, settings,
         early, late = (np.mean([row[part] for row in some]) for some in (rows[:8], rows[-8:]))
         assert late < share * early, part
     assert sorted(path.name for path in out.iterdir()) == [
-        "checkpoint", "config.json", "evaluation.json", "metrics.jsonl", "model", "tensorboard",
+        "best", "checkpoint", "config.json", "evaluation.json", "metrics.jsonl", "model", "tensorboard",
     ]  # fmt: skip
     assert [row["step"] for row in rows if "eval/uap" in row] == [19, 39]
     assert (outcome.num_trained, outcome.num_held_back, outcome.failures) == (16, 4, [])
     report = json.loads((out / "evaluation.json").read_text())
     assert report["after"] == outcome.after.to_dict() and 0 < outcome.after.uap <= 1
     assert list((out / "tensorboard").glob("events*"))
+
+
+def test_best_is_the_average_of_the_step_that_did_best(photo_folder, settings, tmp_path):
+    settings = dataclasses.replace(settings, num_steps=12, evaluate_every=1, ema_decay=0.5)
+    outcome = learn(photo_folder, tmp_path, settings)
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    score = [row["eval/uap_filtered"] for row in rows]
+    assert outcome.best_step == 1 + score.index(max(score)) and len(set(score)) > 1
+    report = json.loads((tmp_path / "best/evaluation.json").read_text())
+    assert (report["step"], report["uap_filtered"]) == (outcome.best_step, max(score))
+    best, photos = load_descriptor(tmp_path / "best"), read_photos(find_images(photo_folder), 64, **QUIET)[0]
+    assert f"after step {outcome.best_step}" in best.config.note
+    _, held = hold_back(groups_of(photos.files, photo_folder), settings.held_back_share, 0)
+    again = evaluate_fold(best.module, Resize(edge_px=32), make_fold_set(photos.subset(held), 0), CPU)
+    assert again.to_dict() == {name: value for name, value in report.items() if name != "step"}
+
+
+def test_best_is_left_alone_by_one_that_is_no_better(tmp_path, settings):
+    start = load_descriptor(settings.start)
+    best = Best(tmp_path, start.config)
+    report = REPORT
+    for step, score, kept in ((10, 0.4, 10), (20, 0.4, 10), (30, 0.3, 10), (40, 0.5, 40)):
+        best.offer(start.module, step, dataclasses.replace(report, uap_filtered=score))
+        assert best.step == kept == Best(tmp_path, start.config).step
+
+
+def test_config_tells_the_versions_of_each_start_that_had_others(photo_folder, settings, tmp_path):
+    settings = dataclasses.replace(settings, num_steps=3, save_every=1, evaluate_every=0)
+    for _ in range(2):
+        learn(photo_folder, tmp_path, settings)
+    path = tmp_path / "config.json"
+    told = json.loads(path.read_text())
+    assert len(told["starts"]) == 1 and told["seed"] == 0
+    first = dict(told["starts"][0])
+    assert (first["from_step"], first["torch"], first["timm"]) == (0, torch.__version__, timm.__version__)
+    told["starts"][0]["torch"] = "1.0"
+    path.write_text(json.dumps(told))
+    learn(photo_folder, tmp_path, settings)
+    again = json.loads(path.read_text())["starts"]
+    assert [start["torch"] for start in again] == ["1.0", first["torch"]] and again[1]["from_step"] == 3
+
+
+def test_plot_shows_losses_and_scores_of_every_step(tmp_path):
+    rows = [{"step": step, "loss/metric": 9.0 - step, "loss/ratio": 1.0} for step in range(8)]
+    rows[7] |= {"eval/uap": 0.75, "eval/uap_filtered": 0.5}
+    before = dataclasses.replace(REPORT, uap=0.6)
+    metric, ratio, score = draw_run(rows, before).axes
+    for axes, values in ((metric, [9.0 - step for step in range(8)]), (ratio, [1.0] * 8)):
+        assert axes.lines[0].get_ydata().tolist() == values and axes.lines[0].get_xdata()[0] == 1
+    assert [line.get_ydata().tolist() for line in score.lines] == [[0.6, 0.75], [0.4, 0.5]]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_run_plot(tmp_path / "run.png", tmp_path / "metrics.jsonl", before)
+    with Image.open(tmp_path / "run.png") as picture:
+        assert picture.size == (1080, 1080)
+    assert smoothed(np.arange(5.0)).tolist() == [0.5, 1, 2, 3, 3.5]
 
 
 def test_saved_model_is_the_average_not_the_last_step(photo_folder, settings, tmp_path):

@@ -147,16 +147,17 @@ class Join:
         last_B: NDArray[np.float64],
     ) -> NDArray[np.bool_]:
         """True where what lies behind the list can't matter, as far as FAISS's scores tell."""
-        floor_B, k = self._asked.min_score_Q[query_B], self._k
+        bias_B, k = self._asked.bias_Q[query_B], self._k
+        floor_B = self._asked.min_score_Q[query_B] + bias_B  # as a cosine
         has_k_B: NDArray[np.bool_] = found_B == k if k is not None else np.zeros(len(query_B), bool)
         if not self._floats:
             has_all_B: NDArray[np.bool_] = (last_B < floor_B) & (found_B == self._found_Q[query_B])
             return has_k_B | has_all_B
         if has_k_B.any():
-            floor_B = np.where(has_k_B, np.maximum(floor_B, found.score_QK[:, -1]), floor_B)
+            floor_B = np.where(has_k_B, np.maximum(floor_B, found.score_QK[:, -1] + bias_B), floor_B)
         # A float32 sum of D products of unit rows, each of them rounded, twice that for a squared distance.
-        rounding = (self._rescorer.num_dims + 8) * 2.0**-23
-        enough_B: NDArray[np.bool_] = last_B < floor_B - rounding
+        rounding_B = (self._rescorer.num_dims + 8) * 2.0**-23 + np.abs(bias_B) * 2.0**-50
+        enough_B: NDArray[np.bool_] = last_B < floor_B - rounding_B
         return enough_B
 
 

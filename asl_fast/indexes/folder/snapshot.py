@@ -25,7 +25,9 @@ from asl_fast.indexes.folder.texts import Texts
 from asl_fast.indexes.parts import REMOVED, Part, Parts, PreparedPart, part_share
 from asl_fast.indexes.searchable import Searchable
 from asl_fast.kernels.ratio_search import PreparedRefs, Progress, Question
-from asl_fast.records import Candidates, Embeddings, Pairs
+from asl_fast.records import Candidates, Embeddings, Pairs, norms
+
+_SAMPLE = 64  # rows
 
 
 class Snapshot(Searchable):
@@ -74,6 +76,17 @@ class Snapshot(Searchable):
     @property
     def fingerprint(self) -> str:
         return self.catalogue.fingerprint
+
+    @cached_property
+    def norms_fingerprint(self) -> str:
+        """The model's, or "" where the norms aren't those of the rows: another network's were given.
+
+        Seen at the first rows of each shard: two networks never agree to the bit.
+        """
+        for shard in self.shards:
+            if not np.array_equal(norms(shard.row_ND[:_SAMPLE]), shard.norm_N[:_SAMPLE]):
+                return ""
+        return self.fingerprint
 
     @cached_property
     def live(self) -> list[NDArray[np.int64]]:
@@ -129,6 +142,7 @@ class Snapshot(Searchable):
             norm_N=self.norm_N,
             path_N=None if self.path_N is None else list(self.path_N),
             fingerprint=self.fingerprint,
+            norms_fingerprint=self.norms_fingerprint,
             name=self.name,
         )
 

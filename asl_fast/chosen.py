@@ -1,0 +1,109 @@
+"""Which thresholds a command uses, and whose they are: what was given, else the model's, else the paper's."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from asl_fast.errors import InputError
+from asl_fast.model_folders import local_folder
+from asl_fast.records import Described
+from asl_fast.thresholds import PAPERS_TAU, SoftRatio, Thresholds, folder_thresholds, read_thresholds
+
+PERCENT = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """Thresholds that were looked up. where: their file or model, to name in a line.
+
+    are_given: named by the user for these rows, whatever made them.
+    """
+
+    thresholds: Thresholds | None
+    where: str
+    are_given: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """tau_from: in a few words, whose tau it is.  min_score: None where nothing asks for one."""
+
+    tau: float
+    tau_from: str
+    min_score: float | None
+    soft: SoftRatio | None
+
+
+def look_up(model: str, file: str | os.PathLike[str] | None, loaded: Thresholds | None = None) -> Known:
+    """Those of a file, of a model that is loaded already, or of a model's folder."""
+    if file is not None:
+        if not Path(file).is_file():
+            raise InputError(f"--thresholds {file}: there is no such file; asl-fast calibrate writes one")
+        return Known(thresholds=read_thresholds(file), where=os.fspath(file), are_given=True)
+    if loaded is not None:
+        return Known(thresholds=loaded, where=f"--model {model}")
+    folder = local_folder(model)
+    return Known(thresholds=None if folder is None else folder_thresholds(folder), where=f"--model {model}")
+
+
+def choose(
+    known: Known,
+    queries: Described,
+    refs: Described,
+    *,
+    scores: str,
+    tau: float | None = None,
+    min_score: float | None = None,
+    precision: float | None = None,
+    soft_ratio: bool = False,
+) -> Chosen:
+    """tau and min_score: as given.  precision: in percent, takes both from an operating point.
+
+    scores: what kind of score these searches give; an operating point and a soft ratio are of one kind.
+    InputError where something is asked of thresholds that aren't there, or of other norms or scores.
+    """
+    unfit = _why_unfit(known, queries, refs)
+    soft = None
+    if precision is not None or soft_ratio:
+        asked = "--precision" if precision is not None else "--soft-ratio"
+        if known.thresholds is None or unfit:
+            raise InputError(f"{asked} needs calibrated thresholds: {unfit}")
+        if not known.are_given and known.thresholds.scores != scores:
+            raise InputError(
+                f"{asked}: the thresholds of {known.where} are of scores of the kind "
+                f"{known.thresholds.scores!r}, these are {scores!r}; calibrate on matches of this kind"
+            )
+        soft = known.thresholds.soft if soft_ratio else None
+        if soft_ratio and soft is None:
+            raise InputError(f"--soft-ratio: {known.where} has none, shrinking scores brought it nothing")
+    if precision is not None and known.thresholds is not None:
+        try:
+            point = known.thresholds.point(precision / PERCENT)
+        except ValueError as error:
+            raise InputError(f"--precision {precision:g}: {error}") from None
+        words = f"the {precision:g} % precision point of {known.where}"
+        return Chosen(tau=point.tau.value, tau_from=words, min_score=point.min_score.value, soft=soft)
+    if tau is not None:
+        return Chosen(tau=tau, tau_from="as given", min_score=min_score, soft=soft)
+    if known.thresholds is None or unfit:
+        return Chosen(tau=PAPERS_TAU, tau_from=f"the paper's: {unfit}", min_score=min_score, soft=soft)
+    words = f"of {known.where}" if known.are_given else f"the model's ({known.where})"
+    return Chosen(tau=known.thresholds.tau.value, tau_from=words, min_score=min_score, soft=soft)
+
+
+def _why_unfit(known: Known, queries: Described, refs: Described) -> str:
+    """Why the thresholds can't be used for these norms, "" if they can."""
+    if known.thresholds is None:
+        return f"{known.where} has no thresholds; asl-fast calibrate fits them"
+    for side in (refs, queries):
+        whose = side.norms_fingerprint
+        if not whose and not known.are_given:
+            return f"whose norms {side.name} holds isn't known; --thresholds FILE says it"
+        if whose and whose != known.thresholds.fingerprint:
+            return (
+                f"the norms of {side.name} are of model {whose[:12]}, the thresholds of {known.where} of "
+                f"{known.thresholds.fingerprint[:12]}; name the model that made them with --model"
+            )
+    return ""
