@@ -376,13 +376,13 @@ void shortlist_is_right_when_the_screen_errs_as_much_as_it_may() {
 void a_stopped_search_says_so_and_an_exception_of_a_task_arrives() {
     std::mt19937 random(4);
     const Owned refs = make_rows(kNormal, 20000, 64, random);
-    const std::vector<double> tau(refs.norm.size(), 10.0), min_score(refs.norm.size(), -2.0);
+    const std::vector<double> tau(refs.norm.size(), 10.0), min_score(refs.norm.size(), -2.0), bias(refs.norm.size());
     Found found;
     const auto prepared = prepare_cpu(refs.stored(), nullptr, 1 << 20, 2, "plain", Grouping::never);
-    CHECK(!prepared->search(refs.rows(), {10, min_score.data(), tau.data(), Direction::copy}, 2,
+    CHECK(!prepared->search(refs.rows(), {10, min_score.data(), bias.data(), tau.data(), Direction::copy}, 2,
                             [](std::int64_t, std::int64_t) { return false; }, found));
     std::vector<QueryPair> best;
-    CHECK(!prepared->best_pairs(refs.rows(), {0, min_score.data(), tau.data(), Direction::copy}, 1000, 2,
+    CHECK(!prepared->best_pairs(refs.rows(), {0, min_score.data(), bias.data(), tau.data(), Direction::copy}, 1000, 2,
                                 [](std::int64_t, std::int64_t) { return false; }, best));
     asl::Progress progress;
     bool arrived = false;
