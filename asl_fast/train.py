@@ -7,10 +7,14 @@ copies of each other; the mean ratio of their norms is told, read both ways. The
 filter), run.png, evaluation.json, metrics.jsonl, tensorboard/, config.json and checkpoint/. Stopped at any
 moment, the same command goes on from the last checkpoint and ends with the same weights.
 
+Several processes, one for each GPU with --device cuda, share a batch and the class weights: start them by
+torchrun, which ends all of them when one fails. They learn what one process would.
+
 example:
   asl-fast train --images photos/ --out runs/one
   asl-fast train --images photos/ --pairs pairs.csv --out runs/two      # file_a,file_b,direction
   asl-fast train --images photos/ --pairs negative_pair/ --out runs/three   # <n>/{T000001.jpg, other.jpg}
+  torchrun --nproc-per-node 4 -m asl_fast.train --images photos/ --recipe paper --device cuda --out runs/four
   asl-fast search --model runs/one/model --refs refs/ --queries queries/ --out matches.csv
 """
 
@@ -18,9 +22,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,7 +43,9 @@ from asl_fast.training import (
     PAIR_TERMS,
     FilePair,
     Outcome,
+    Team,
     TrainSettings,
+    joined_team,
     read_pairs,
     train,
     write_run_plot,
@@ -61,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     what = parser.add_argument_group("what")
     what.add_argument("--recipe", choices=sorted(RECIPES), default="small", help="default: %(default)s")
     what.add_argument("--steps", type=int, help="instead of the recipe's number of steps")
+    what.add_argument("--lr", type=float, help="peak learning rate of the backbone, instead of the recipe's")
     what.add_argument("--save-every", type=int, help="steps between checkpoints, instead of the recipe's")
     what.add_argument("--model", help="start from this model (default: the recipe's)")
     what.add_argument("--limit", type=int, help="use this many of the photos, drawn by the seed")
@@ -81,20 +90,21 @@ def parser() -> argparse.ArgumentParser:
     )
     how = parser.add_argument_group("how")
     how.add_argument("--ids", choices=("stem", "path"), default="path", help="what names a photo")
-    how.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
+    how.add_argument("--device", default="cpu", help="cpu, or cuda for bf16 too (default: cpu)")
     how.add_argument(
         "--input", choices=INPUTS, default="cpu", help="views by worker processes, or by DALI on the device"
     )
-    how.add_argument("--threads", type=int, help="CPU threads (default: every core)")
+    how.add_argument("--threads", type=int, help="CPU threads of a process (default: every core)")
     how.add_argument("--workers", type=int, help="processes that make views, 0 = none (default: --threads)")
     return parser
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, team: Team | None = None) -> int:
+    team = team or Team()
     started = time.perf_counter()
     settings = _settings(args)
     out = Path(args.out)
-    num_threads = args.threads or torch.get_num_threads()
+    num_threads = args.threads or team.num_threads()
     torch.set_num_threads(num_threads)
     files = _limited(find_images(args.images, ids=args.ids), args.limit, args.seed)
     pairs: list[FilePair] = []
@@ -108,10 +118,13 @@ def run(args: argparse.Namespace) -> int:
         folder=Path(args.images),
         pairs=pairs,
         views_from=args.input,
-        device=args.device,
+        device=team.device(args.device),
+        team=team,
         num_threads=num_threads,
         num_workers=num_threads if args.workers is None else args.workers,
     )
+    if not team.leads:
+        return DONE
     write_failures(out / "failures.csv", out / "model", outcome.failures)
     write_run_plot(out / "run.png", out / "metrics.jsonl", outcome.before)
     print(_summary(args, settings, outcome, time.perf_counter() - started))
@@ -119,7 +132,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    return run_command("train", run, parser().parse_args(argv))
+    args = parser().parse_args(argv)
+    team = joined_team(args.device)
+    return run_command("train", lambda args: team.as_one(run, args), args)
 
 
 def _settings(args: argparse.Namespace) -> TrainSettings:
@@ -129,18 +144,17 @@ def _settings(args: argparse.Namespace) -> TrainSettings:
         value = getattr(args, flag[2:].replace("-", "_"))
         if value is not None and value < least:
             raise InputError(f"{flag} must be at least {least}, got {value}")
+    if args.lr is not None and not 0 < args.lr < math.inf:
+        raise InputError(f"--lr must be above 0, got {args.lr}")
     if args.seed < 0:
         raise InputError(f"--seed must not be negative, got {args.seed}")
     if Path(args.out).exists() and not Path(args.out).is_dir():
         raise InputError(f"--out {args.out} is a file; name a folder")
     check_device(args.device)
     settings = RECIPES[args.recipe]
-    if args.steps is not None:
-        settings = dataclasses.replace(settings, num_steps=args.steps)
-    if args.save_every is not None:
-        settings = dataclasses.replace(settings, save_every=args.save_every)
-    if args.model is not None:
-        settings = dataclasses.replace(settings, start=args.model)
+    told = {"num_steps": args.steps, "save_every": args.save_every, "lr": args.lr, "start": args.model}
+    changed: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
+    settings = dataclasses.replace(settings, **changed)
     pairs = settings.pairs
     if args.pair_classes is not None:
         pairs = dataclasses.replace(pairs, classes=args.pair_classes)

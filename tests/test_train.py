@@ -68,6 +68,7 @@ def test_broken_photo_is_told_and_the_status_is_partial(workplace, tmp_path, cap
         (["--steps", "0"], "--steps must be at least 1, got 0"),
         (["--save-every", "0"], "--save-every must be at least 1, got 0"),
         (["--workers", "-1"], "--workers must be at least 0, got -1"),
+        (["--lr", "nan"], "--lr must be above 0, got nan"),
         (["--seed", "-1"], "--seed must not be negative, got -1"),
         (["--limit", "5"], "5 photos in 5 groups can't be split"),
         (["--device", "tpu"], "--device tpu: must be cpu or cuda"),

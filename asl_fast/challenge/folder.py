@@ -40,7 +40,7 @@ def whole_folder(out: str | os.PathLike[str], argument: str = "--out") -> Iterat
         _empty(partial)
         try:
             yield partial
-            os.fsync(lock)
+            os.sync()  # once for all of its files, which may be thousands
             partial.rename(target)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)

@@ -202,4 +202,52 @@ MILD = Recipe(
     least_shown=0.5,
 )
 
-RECIPES = {recipe.name: recipe for recipe in (COMMON, MILD, BOT, DISC)}
+# The whole picture, or what was cropped out of it, small on another one, on a screen or in a collage.
+HIDDEN = Recipe(
+    "hidden",
+    (
+        _one(0.15, Flip),
+        _one(0.15, Rotate),
+        _one(0.3, Colour),
+        Turn(1.0, (Paste, Paste, Paste, Overlay, Collage, Screenshot, Screenshot, Meme, Underlay)),
+        Turn(0.15, (Caption, Emoji)),
+        Turn(0.4, (Jpeg, Jpeg, Webp)),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Every chain is drawn by one of several recipes. parts: chances that add up to 1, and the recipes."""
+
+    name: str
+    parts: tuple[tuple[float, Recipe], ...]
+
+    @property
+    def least_visible(self) -> float:
+        return min(recipe.least_visible for _, recipe in self.parts)
+
+    @property
+    def least_shown(self) -> float:
+        return min(recipe.least_shown for _, recipe in self.parts)
+
+    def sample(
+        self,
+        rng: np.random.Generator,
+        strength: float = 1.0,
+        *,
+        crop: Crop | None = None,
+        fit: Fit | None = None,
+        size: Size = (320, 240),
+    ) -> Chain:
+        """As `Recipe.sample`."""
+        drawn = int(rng.choice(len(self.parts), p=[chance for chance, _ in self.parts]))
+        return self.parts[drawn][1].sample(rng, strength, crop=crop, fit=fit, size=size)
+
+
+# What the shipped model is trained with: hard chains, many hidden copies, and some that are hardly changed.
+COPIES = Mixture("copies", ((0.55, DISC), (0.33, HIDDEN), (0.12, MILD)))
+
+RECIPES: dict[str, Recipe | Mixture] = {
+    recipe.name: recipe for recipe in (COMMON, MILD, BOT, DISC, HIDDEN, COPIES)
+}

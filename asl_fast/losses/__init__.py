@@ -9,7 +9,7 @@ shards.py      class weights on disk, for any number of ranks
 from asl_fast.losses.asl import AslLoss, LossSettings
 from asl_fast.losses.class_step import ClassAdam, ClassSgd, ClassStep
 from asl_fast.losses.divided import divided_loss
-from asl_fast.losses.pairs import ORDERED_BY, content_pairs, even_pairs, over_pairs
+from asl_fast.losses.pairs import ORDERED_BY, content_pairs, even_pairs, over_pairs, plain_pairs
 from asl_fast.losses.ranks import Ranks
 from asl_fast.losses.shards import load_class_shards, save_class_shards
 
@@ -26,5 +26,6 @@ __all__ = [
     "even_pairs",
     "load_class_shards",
     "over_pairs",
+    "plain_pairs",
     "save_class_shards",
 ]

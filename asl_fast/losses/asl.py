@@ -12,6 +12,7 @@ from asl_fast.kernels.cosface_ratio import MARGIN, SCALE, LossParts, cosface_nor
 from asl_fast.losses.class_step import ClassStep
 from asl_fast.losses.divided import divided_loss
 from asl_fast.losses.ranks import Ranks
+from asl_fast.losses.triplet import batch_hard_triplet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,7 @@ class LossSettings:
 
     margin_kind: cosface, arcface or softmax, see `kernels/cosface_ratio/margins.py`.
     The gap is |log ratio| of pairs where neither picture is a copy of the other.
+    triplet_weight: of a batch-hard triplet loss beside these, see `triplet.py`.
     metric_weight is the lambda of the paper's eq. 2, whose value is not published.
     negative_share: of the classes that no row of a training batch has, the share it is compared with.
     """
@@ -30,6 +32,7 @@ class LossSettings:
     metric_weight: float = 1.0
     ratio_weight: float = 1.0
     gap_weight: float = 1.0
+    triplet_weight: float = 0.0
     negative_share: float = 1.0
 
     def __post_init__(self) -> None:
@@ -83,20 +86,25 @@ class AslLoss(nn.Module):
         """row_BD: raw rows.  label_B: int64 class, -1 = none.  Pairs of rows: see `pairs.py`."""
         formula = dataclasses.asdict(self.settings)
         negative_share = formula.pop("negative_share")
+        triplet_weight = formula.pop("triplet_weight")
         if not self.training:
             negative_share = 1.0  # as drop-out does
         if self.ranks.group is None and self.class_step is None and negative_share == 1:
-            return cosface_norm_ratio_loss(
+            parts = cosface_norm_ratio_loss(
                 row_BD, self.weight_CD, label_B, pair_index_P2, even_index_E2, **formula
             )
-        return divided_loss(
-            row_BD,
-            self.weight_CD,
-            label_B,
-            pair_index_P2,
-            even_index_E2,
-            **formula,
-            ranks=self.ranks,
-            negative_share=negative_share,
-            step=self.class_step,
-        )
+        else:
+            parts = divided_loss(
+                row_BD,
+                self.weight_CD,
+                label_B,
+                pair_index_P2,
+                even_index_E2,
+                **formula,
+                ranks=self.ranks,
+                negative_share=negative_share,
+                step=self.class_step,
+            )
+        if triplet_weight:
+            parts = parts._replace(total=parts.total + triplet_weight * batch_hard_triplet(row_BD, label_B))
+        return parts

@@ -31,6 +31,15 @@ def content_pairs(nest_B: Tensor, area_B: Tensor, content_B: Tensor, ordered_by:
     return torch.nonzero(more_BB)
 
 
+def plain_pairs(nest_B: Tensor, plain_B: Tensor, edited_B: Tensor) -> Tensor:
+    """int64 (P, 2): pairs (i, j) of one nest where view i is the photo as it is and view j was edited.
+
+    plain_B, edited_B: bool. Blur, noise, colours and the like throw away content that no area tells of.
+    """
+    same_BB = (nest_B[:, None] == nest_B[None, :]) & (nest_B >= 0)[:, None]
+    return torch.nonzero(same_BB & plain_B[:, None] & edited_B[None, :])
+
+
 def over_pairs(nest_B: Tensor, content_B: Tensor, over_H2: Tensor) -> Tensor:
     """int64 (P, 2): pairs (i, j) of views of two photos, of which the first is no copy of the second.
 

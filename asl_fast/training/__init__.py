@@ -8,7 +8,8 @@ fold.py      what is held back; split.py     evaluation.py, pair_ratios.py  meas
 executors.py who makes the views
 start.py     the first weights               same_run.py    config.json      log.py  metrics, TensorBoard
 measuring.py before, on the way, after; best.py  the best average so far;    plot.py run.png
-loop.py      all of it, start to end
+steps.py     step by step                    loop.py        all of it, start to end
+team.py      the processes of one run;       statistics.py  of batch norms, over all of them
 """
 
 from asl_fast.training.executors import INPUTS
@@ -16,6 +17,7 @@ from asl_fast.training.loop import Outcome, train
 from asl_fast.training.pairs import NDEC_ORDERS, FilePair, read_pairs
 from asl_fast.training.plot import write_run_plot
 from asl_fast.training.settings import PAIR_CLASSES, PAIR_TERMS, PairSettings, TrainSettings
+from asl_fast.training.team import Team, joined_team
 
 __all__ = [
     "FilePair",
@@ -25,7 +27,9 @@ __all__ = [
     "PAIR_CLASSES",
     "PAIR_TERMS",
     "PairSettings",
+    "Team",
     "TrainSettings",
+    "joined_team",
     "read_pairs",
     "train",
     "write_run_plot",

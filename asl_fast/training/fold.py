@@ -16,6 +16,7 @@ from asl_fast.training.photo_set import PhotoSet
 
 LEAST_HELD_BACK = 4
 MOST_HELD_PHOTOS = 512  # of those that only pairs have: enough to measure their ratios
+MOST_HELD_BACK = 4096  # of the others: a share of a million would be more than is measured in a sensible time
 
 
 def groups_of(files: Sequence[ImageFile], folder: Path) -> list[str]:
@@ -37,7 +38,7 @@ def groups_of(files: Sequence[ImageFile], folder: Path) -> list[str]:
 
 
 def hold_back(groups: Sequence[str], share: float, seed: int) -> tuple[list[int], list[int]]:
-    """(numbers that train, numbers held back), no group on both sides; about `share` is held back.
+    """(numbers that train, numbers held back), no group on both sides; about `share`, at most MOST_HELD_BACK.
 
     Groups come in an order drawn from the seed; one that would overshoot by half the share is passed over.
     ValueError if that leaves fewer than four photos on a side.
@@ -46,7 +47,7 @@ def hold_back(groups: Sequence[str], share: float, seed: int) -> tuple[list[int]
     for number, group in enumerate(groups):
         members.setdefault(group, []).append(number)
     names = sorted(members)
-    wanted = max(LEAST_HELD_BACK, round(share * len(groups)))
+    wanted = max(LEAST_HELD_BACK, min(MOST_HELD_BACK, round(share * len(groups))))
     held: list[int] = []
     for position in np.random.default_rng([seed, 1]).permutation(len(names)):
         group_numbers = members[names[position]]

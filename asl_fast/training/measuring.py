@@ -36,6 +36,11 @@ class Measured(NamedTuple):
         pairs = {} if self.pairs is None else {f"pairs_{when}": self.pairs.to_dict()}
         return {when: self.fold.to_dict()} | pairs
 
+    @classmethod
+    def from_told(cls, told: dict[str, Any], when: str) -> Measured:
+        pairs = told.get(f"pairs_{when}")
+        return cls(FoldReport(**told[when]), PairReport(**pairs) if pairs else None)
+
 
 class Measuring(NamedTuple):
     """What a descriptor is measured on. resize: of the trained model."""
@@ -61,13 +66,14 @@ class Measuring(NamedTuple):
         """The start model's, at its own resolution; a resumed run reads what it measured the first time."""
         path = out / _REPORT
         if path.exists():
-            told = json.loads(path.read_text(encoding="utf-8"))
-            pairs = told.get("pairs_before")
-            return Measured(FoldReport(**told["before"]), PairReport(**pairs) if pairs else None)
+            return Measured.from_told(json.loads(path.read_text(encoding="utf-8")), "before")
         before = self.report(module, Resize(edge_px=config.edge_px, mode=config.resize_mode))
         write_json(path, before.told("before"))
         return before
 
 
-def write_reports(out: Path, before: Measured, after: Measured) -> None:
-    write_json(out / _REPORT, before.told("before") | after.told("after"))
+def write_reports(out: Path, before: Measured, after: Measured) -> dict[str, Any]:
+    """Write evaluation.json; return what it says."""
+    told = before.told("before") | after.told("after")
+    write_json(out / _REPORT, told)
+    return told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +12,7 @@ from tqdm import tqdm
 
 from asl_fast.images import Failure, ImageError, ImageFile, decode
 from asl_fast.kernels.resize import resize
+from asl_fast.training.team import Team
 
 _KEPT_BYTES = 4 << 30  # beyond this a photo is decoded again whenever it is asked for
 
@@ -44,6 +46,10 @@ class Photos:
             self._room -= pixels.nbytes
             self._kept[number] = pixels
 
+    def note_size(self, number: int, size: tuple[int, int]) -> None:
+        """Tell the size of a photo that another process has decoded."""
+        self._sizes[number] = size
+
     def size(self, number: int) -> tuple[int, int]:
         """(width, height) as kept in memory."""
         if number not in self._sizes:
@@ -66,35 +72,57 @@ class Photos:
 
 
 def read_photos(
-    files: Sequence[ImageFile], short_edge_px: int, *, num_threads: int, progress: bool
+    files: Sequence[ImageFile],
+    short_edge_px: int,
+    *,
+    num_threads: int,
+    progress: bool,
+    team: Team | None = None,
 ) -> tuple[Photos, list[Failure]]:
-    """Decode every file once; photos that failed are left out and told."""
+    """Decode every file once; photos that failed are left out and told.
+
+    team: if given, each process decodes its share, and again what it then needs of the others'.
+    """
+    team = team or Team()
     everything = Photos(files, short_edge_px)
-    good, failures = [], []
-    for number, result in enumerate(_decode_all(everything, num_threads, progress)):
-        if isinstance(result, Failure):
-            failures.append(result)
+    block = team.block(len(files))
+    told: list[str | tuple[int, int]] = []  # why it failed, or its size
+    for number, result in zip(block, _decode_all(everything, block, num_threads, progress), strict=True):
+        if isinstance(result, str):
+            told.append(result)
         else:
             everything.keep(number, result)
+            told.append(everything.size(number))
+    good, failures = [], []
+    for number, said in enumerate(itertools.chain.from_iterable(team.tell(told))):
+        if isinstance(said, str):
+            file = everything.files[number]
+            failures.append(Failure(id=file.id, path=file.shown_path, reason=said))
+        else:
+            everything.note_size(number, (said[0], said[1]))
             good.append(number)
     return everything.subset(good), failures
 
 
-def _decode_all(photos: Photos, num_threads: int, progress: bool) -> Iterator[NDArray[np.uint8] | Failure]:
-    def decoded(file: ImageFile) -> NDArray[np.uint8] | Failure:
+def _decode_all(
+    photos: Photos, numbers: range, num_threads: int, progress: bool
+) -> Iterator[NDArray[np.uint8] | str]:
+    """Pixels, or why there are none."""
+
+    def decoded(number: int) -> NDArray[np.uint8] | str:
         try:
-            return photos._decoded(file)
+            return photos._decoded(photos.files[number])
         except ImageError as error:
-            return Failure(id=file.id, path=file.shown_path, reason=str(error))
+            return str(error)
         except OSError as error:
-            return Failure(id=file.id, path=file.shown_path, reason=error.strerror or str(error))
+            return error.strerror or str(error)
 
     with (
         ThreadPoolExecutor(num_threads) as pool,
-        tqdm(total=len(photos), desc="photos", unit="photo", disable=not progress) as bar,
+        tqdm(total=len(numbers), desc="photos", unit="photo", disable=not progress) as bar,
     ):
         chunk = 64 * num_threads
-        for first in range(0, len(photos), chunk):
-            for result in pool.map(decoded, photos.files[first : first + chunk]):
+        for first in range(0, len(numbers), chunk):
+            for result in pool.map(decoded, numbers[first : first + chunk]):
                 bar.update()
                 yield result

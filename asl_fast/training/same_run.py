@@ -17,6 +17,7 @@ from asl_fast.files import write_json
 from asl_fast.images import ImageFile
 from asl_fast.training.pairs import FilePair
 from asl_fast.training.settings import TrainSettings
+from asl_fast.training.team import Team
 
 
 def run_identity(
@@ -50,8 +51,21 @@ def _defaults() -> dict[str, Any]:
     return dict(json.loads(json.dumps(told | {"pairs_sha256": _digest(())})))
 
 
-def check_same_run(out: Path, identity: dict[str, Any]) -> None:
-    """Write config.json, or InputError if the one that is there tells of another run."""
+def check_same_run(out: Path, identity: dict[str, Any], team: Team | None = None) -> None:
+    """Write config.json, or InputError if the one that is there tells of another run.
+
+    So it is if the processes of a team don't have the same arguments or see the same photos.
+    """
+    team = team or Team()
+    for rank, told in enumerate(team.tell(identity)):
+        differing = [name for name, value in _flat(identity).items() if _flat(told).get(name) != value]
+        if differing:
+            raise InputError(
+                f"--out {out}: process {rank} has another {differing[0]} than process {team.rank}; "
+                "give all of them the same options and photos"
+            )
+    if not team.leads:
+        return
     path = out / "config.json"
     starts: list[Any] = []
     if path.exists():

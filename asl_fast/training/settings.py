@@ -52,7 +52,8 @@ class TrainSettings:
     view_edge_px: of the views it learns from, 0 = edge_px. Crops show things larger than whole photos do, so
     a model answers best at a larger edge than it learned at (Touvron et al. 2019); small views are fast, too.
 
-    A batch is num_identities photos x num_views nested views; the members of pairs are among them. lr rises
+    A batch is num_identities photos x num_views nested views; the members of pairs are among them. Several
+    processes divide it among them. lr rises
     over the first warmup_share of the steps, stays until flat_until, then falls to 0 along a cosine.
     class_lr: of the class weights.
     frozen_share: the first parameter tensors of the backbone, in its own order, that keep their values.
@@ -60,9 +61,13 @@ class TrainSettings:
     clip_norm: of the gradient, 0 = off.  bf16: mixed precision, on a GPU only.
     fused_class_step: step the class weights within the backward pass, so that no gradient of theirs is ever
     stored; gradients can't be clipped then.
-    least_area, whole_share: see `edits.nested_crops`.  edit_share: of the views that are edited at all.
-    edit_recipe: which edits, see `edits.RECIPES`.
+    least_area, whole_share, same_share: see `edits.nested_crops`.  edit_share: of the views that are edited.
+    edit_recipe: which edits, see `edits.RECIPES`.  least_strength: the strength of each view's edits is drawn
+    between this share of edit_strength and all of it.
+    plain_first: the first view of every photo, not of those in pairs only, is the photo as it is.
     ordered_by: what makes one view hold more than another, see `losses.content_pairs`.
+    plain_over_edited: a photo as it is also holds more than each edited view of it, whatever the content.
+    gain_width: of the trained model, see `models/gain.py`; 0 = as the start model's.
     save_every, evaluate_every: steps, 0 = only at the end.
     """
 
@@ -87,10 +92,15 @@ class TrainSettings:
     loss: LossSettings = field(default_factory=LossSettings)
     least_area: float = 0.2
     whole_share: float = 0.5
+    same_share: float = 0.0
     edit_share: float = 0.6
     edit_strength: float = 0.8
+    least_strength: float = 1.0
     edit_recipe: str = "common"
+    plain_first: bool = False
     ordered_by: str = "both"
+    plain_over_edited: bool = False
+    gain_width: int = 0
     pairs: PairSettings = field(default_factory=PairSettings)
     held_back_share: float = 0.2
     save_every: int = 100
@@ -105,6 +115,8 @@ class TrainSettings:
         for name in (
             "edit_share",
             "edit_strength",
+            "least_strength",
+            "same_share",
             "frozen_share",
             "ema_decay",
             "warmup_share",

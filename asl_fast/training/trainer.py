@@ -6,17 +6,23 @@ import copy
 import math
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from asl_fast.losses import AslLoss
+from asl_fast.losses import AslLoss, Ranks
 from asl_fast.models import Descriptor, join_frozen_norms
 from asl_fast.training.settings import TrainSettings
+from asl_fast.training.statistics import join_statistics
 from asl_fast.training.views import ViewBatch
 
 
 class Trainer:
-    """A descriptor, its EMA, the class weights and the optimizer, moved on step by step."""
+    """A descriptor, its EMA, the class weights and the optimizer, moved on step by step.
+
+    With several ranks (those of `loss`) each has its share of the batch and of the classes; all have the same
+    descriptor, moved on by the gradient of the one loss of them all.
+    """
 
     def __init__(
         self, descriptor: Descriptor, loss: AslLoss, settings: TrainSettings, seed: int, device: torch.device
@@ -35,10 +41,13 @@ class Trainer:
             generator = torch.Generator().manual_seed(0)
             example = torch.randint(0, 256, (1, 3, edge_px, edge_px), generator=generator)
             join_frozen_norms(self.descriptor, example.to(device))
+        elif loss.ranks.group is not None:
+            join_statistics(self.descriptor, loss.ranks)
 
     def train_step(self, batch: ViewBatch) -> dict[str, float]:
         """Learn from one batch; return the scalars to log. ValueError if loss or gradient is not finite."""
-        torch.manual_seed((self._seed * 1_000_003 + self.step) % 2**63)  # drop-out too: of (seed, step) alone
+        own_seed = self._seed * 1_000_003 + self.step + self.loss.ranks.rank * 7_919_000_003
+        torch.manual_seed(own_seed % 2**63)  # drop-out too: of (seed, step, rank) alone
         self._set_modes()
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak_lr"] * lr_share(self.step, self.settings)
@@ -53,8 +62,8 @@ class Trainer:
         parts = self.loss(row_BD, batch.label_B, batch.over_P2, batch.even_E2)
         self.optimizer.zero_grad(set_to_none=True)
         parts.total.backward()
-        limit = self.settings.clip_norm or math.inf
-        gradient_norm = nn.utils.clip_grad_norm_(self._trained(), limit)
+        self._sum_gradients()
+        gradient_norm = self._clip_gradients()
         scalars = {
             "loss/total": parts.total.item(),
             "loss/metric": parts.metric.item(),
@@ -94,6 +103,45 @@ class Trainer:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.step = step
+
+    @property
+    def ranks(self) -> Ranks:
+        return self.loss.ranks
+
+    @property
+    def class_prefixes(self) -> tuple[str, ...]:
+        """Names in `state()` that begin so have a row for each class of this rank, or count their steps."""
+        weights = set(self.loss.parameters())
+        numbers = [number for number, value in enumerate(self._trained()) if value in weights]
+        return ("loss.", *(f"optimizer.{number}." for number in numbers))
+
+    def _sum_gradients(self) -> None:
+        """A rank's gradient is that of its own views; the descriptor's is their sum over the ranks."""
+        group = self.loss.ranks.group
+        if group is None:
+            return
+        gradients = [value.grad for value in self.descriptor.parameters() if value.grad is not None]
+        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        dist.all_reduce(flat, group=group)
+        parts = flat.split([gradient.numel() for gradient in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view(gradient.shape))
+
+    def _clip_gradients(self) -> Tensor:
+        """Clip by the norm of all gradients together, those of other ranks' classes too; return that norm."""
+        limit = self.settings.clip_norm or math.inf
+        ranks = self.loss.ranks
+        if ranks.group is None:
+            return nn.utils.clip_grad_norm_(self._trained(), limit)
+        shared, own = (
+            [value.grad.norm() for value in part.parameters() if value.grad is not None]
+            for part in (self.descriptor, self.loss)
+        )
+        none = torch.zeros((), device=self.device)
+        square_W = ranks.gather(torch.stack([none, *own]).square().sum())
+        norm = (torch.stack([none, *shared]).square().sum() + square_W.sum()).sqrt()
+        nn.utils.clip_grads_with_norm_(self._trained(), limit, norm)
+        return norm
 
     def _trained(self) -> list[nn.Parameter]:
         return [value for group in self.optimizer.param_groups for value in group["params"]]

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from asl_fast.edits import RECIPES, Chain, Crop, Fit, Trace, nested_crops
 from asl_fast.images import Failure, Resize
-from asl_fast.losses import content_pairs, even_pairs, over_pairs
+from asl_fast.losses import content_pairs, even_pairs, over_pairs, plain_pairs
 from asl_fast.training.photo_set import PhotoSet
 from asl_fast.training.pool import kept_apart
 from asl_fast.training.settings import TrainSettings
@@ -68,8 +68,7 @@ class ViewBatch:
 class Views:
     """Batches by step. Photos come in a new random order each time all of them had their turn, pairs too.
 
-    rank, world_size: the batch of a step is world_size times as large, and this rank makes its share of it:
-    every world_size-th photo and pair.
+    rank, world_size: this rank makes its share of the batch; together they make the batch of one alone.
     """
 
     def __init__(
@@ -99,9 +98,8 @@ class Views:
                 f"recipe: pairs.per_batch {num_pairs} takes {2 * num_pairs} of the batch's identities, but "
                 f"num_identities is {settings.num_identities}"
             )
-        self._num_single, self._num_pairs = num_single * world_size, num_pairs * world_size
-        self._single_slots = shard_of(self._num_single, rank, world_size)
-        self._pair_slots = shard_of(self._num_pairs, rank, world_size)
+        self._num_single, self._num_pairs = num_single, num_pairs
+        self._single_slots, self._pair_slots = _own_slots(num_single, num_pairs, rank, world_size)
 
     @property
     def settings(self) -> TrainSettings:
@@ -160,6 +158,12 @@ class Views:
             for nests_H2 in (plan.over_H2, plan.even_H2)
         )
         nested_P2 = content_pairs(nest_B, area_B, content_B, self._settings.ordered_by)
+        if self._settings.plain_over_edited:
+            plain_B, edited_B = (
+                torch.tensor([tells(order.chain) for order in plan.orders])
+                for tells in (_is_plain, _is_edited)
+            )
+            nested_P2 = torch.cat([nested_P2, plain_pairs(nest_B, plain_B, edited_B)]).unique(dim=0)
         pixels_BHWC = torch.as_tensor(made.pixels_BHWC)
         return ViewBatch(
             pixels_BCHW=pixels_BHWC.permute(0, 3, 1, 2),
@@ -190,14 +194,21 @@ class Views:
         settings = self._settings
         recipe = RECIPES[settings.edit_recipe]
         crops = nested_crops(
-            rng, settings.num_views, least_area=settings.least_area, whole_share=settings.whole_share
+            rng,
+            settings.num_views,
+            least_area=settings.least_area,
+            whole_share=settings.whole_share,
+            same_share=settings.same_share,
         )
         for number, crop in enumerate(crops):
-            if whole_first and number == 0:
+            if (whole_first or settings.plain_first) and number == 0:
                 crop, chain = _WHOLE, Chain((self._fit,))
             elif rng.random() < settings.edit_share:
+                strength = settings.edit_strength
+                if settings.least_strength < 1:
+                    strength *= float(rng.uniform(settings.least_strength, 1))
                 chain = recipe.sample(
-                    rng, settings.edit_strength, crop=crop, fit=self._fit, size=self._photos.size_N[photo]
+                    rng, strength, crop=crop, fit=self._fit, size=self._photos.size_N[photo]
                 )
                 chain = kept_apart(chain, self._photos.related(photo), len(self._photos))
             else:
@@ -219,6 +230,37 @@ class Views:
         """Number `position` of a sequence in which all of `num` have their turn before any comes again."""
         turn, place = divmod(position, num)
         return int(_permutation(self._seed, purpose, turn, num)[place])
+
+
+def _is_plain(chain: Chain) -> bool:
+    """The photo as it is, resized."""
+    return all(isinstance(edit, Fit) or edit == _WHOLE for edit in chain.edits)
+
+
+def _is_edited(chain: Chain) -> bool:
+    """More was done to it than cropping and resizing."""
+    return not all(isinstance(edit, Crop | Fit) for edit in chain.edits)
+
+
+def _own_slots(num_single: int, num_pairs: int, rank: int, world_size: int) -> tuple[list[int], range]:
+    """The places in the batch of this rank's single photos and of its pairs, so that ranks have equal work.
+
+    Pairs are dealt out in turn, then each single photo to whom has least.
+    """
+    own_pairs = shard_of(num_pairs, rank, world_size)
+    num_photos = [2 * len(shard_of(num_pairs, other, world_size)) for other in range(world_size)]
+    own = []
+    for slot in range(num_single):
+        least = num_photos.index(min(num_photos))
+        num_photos[least] += 1
+        if least == rank:
+            own.append(slot)
+    if min(num_photos) == 0:
+        raise ValueError(
+            f"recipe: a batch of {num_pairs} pairs and {num_single} other photos can't be divided over "
+            f"{world_size} processes; start fewer"
+        )
+    return own, own_pairs
 
 
 class _BatchMaker:

@@ -11,7 +11,7 @@ import pickle
 import torch
 import torch.distributed as dist
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 300
 
 
 class RankPool:

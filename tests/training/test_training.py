@@ -15,7 +15,7 @@ from training_batches import batch_of
 from asl_fast.errors import InputError
 from asl_fast.images import ImageFile, Resize, find_images
 from asl_fast.losses import AslLoss, ClassAdam, LossSettings
-from asl_fast.models import Descriptor, load_descriptor
+from asl_fast.models import Descriptor, DescriptorConfig, load_descriptor, save_descriptor
 from asl_fast.recipes import RECIPES
 from asl_fast.training import PairSettings, TrainSettings, train, write_run_plot
 from asl_fast.training.best import Best
@@ -89,7 +89,8 @@ def test_both_losses_fall_and_the_run_folder_is_complete(photo_folder, settings,
         early, late = (np.mean([row[part] for row in some]) for some in (rows[:8], rows[-8:]))
         assert late < share * early, part
     assert sorted(path.name for path in out.iterdir()) == [
-        "best", "checkpoint", "config.json", "evaluation.json", "metrics.jsonl", "model", "tensorboard",
+        "best", "checkpoint", "config.json", "evaluation.json", "held_back.txt", "metrics.jsonl",
+        "model", "tensorboard",
     ]  # fmt: skip
     assert [row["step"] for row in rows if "eval/uap" in row] == [19, 39]
     assert (outcome.num_trained, outcome.num_held_back, outcome.failures) == (16, 4, [])
@@ -318,6 +319,11 @@ def test_group_larger_than_the_fold_is_trained_on():
     assert len(held) == 20 and min(held) >= 50
 
 
+def test_of_a_million_photos_no_more_are_held_back_than_can_be_measured():
+    trained, held = hold_back([str(number) for number in range(30_000)], 0.2, 0)
+    assert len(held) == 4096 and len(trained) == 30_000 - 4096
+
+
 def test_too_few_photos_are_refused():
     with pytest.raises(ValueError, match=r"7 photos in 7 groups can't be split.*give more photos"):
         hold_back(list("abcdefg"), 0.2, 0)
@@ -379,9 +385,22 @@ def test_paper_recipe_says_what_the_paper_says():
     assert lr == pytest.approx([0.5, 1, 1, 0.5], abs=1e-3)
 
 
-def test_paper_model_can_be_made():
-    from asl_fast.models import DescriptorConfig
+@pytest.mark.slow
+def test_paper_recipe_takes_two_steps_and_measures(photo_folder, tmp_path):
+    """With random weights, and an eighth of its identities: the whole batch takes 20 GB."""
+    paper = RECIPES["paper"]
+    config = DescriptorConfig(backbone=paper.start.removeprefix("timm:"), edge_px=paper.edge_px)
+    torch.manual_seed(0)
+    save_descriptor(tmp_path / "start", Descriptor(config), config)
+    settings = dataclasses.replace(paper, start=str(tmp_path / "start"), num_steps=2, num_identities=4)
+    outcome = learn(photo_folder, tmp_path / "run", settings)
+    assert outcome.num_trained == 16 and 0 <= outcome.after.uap <= 1
+    rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert len(rows) == 2 and all(np.isfinite(row["loss/total"]) for row in rows)
+    assert load_descriptor(tmp_path / "run/model").module.num_dims == 2048
 
+
+def test_paper_model_can_be_made():
     paper = RECIPES["paper"]
     model = Descriptor(DescriptorConfig(backbone=paper.start.removeprefix("timm:"), edge_px=paper.edge_px))
     assert model.num_dims == 2048

@@ -221,29 +221,34 @@ def test_content_can_order_views_that_area_orders_otherwise(photos, executor):
     assert found["both"] < found["area"] and found["both"] < found["content"]
 
 
-def test_ranks_make_the_batch_of_one_process_between_them(photos):
+@pytest.mark.parametrize("world_size", [2, 3, 7])
+def test_ranks_make_the_batch_of_one_process_between_them(photos, world_size):
     pairs = [Pair(16, 17, 0), Pair(18, 19, 0), Pair(0, 18, 0), Pair(3, 4, 0)]
-    for world_size in (2, 3):
-        ranks = [
-            views_of(photos, SETTINGS, 0, pairs, 16, rank=rank, world_size=world_size)
-            for rank in range(world_size)
-        ]
-        singles, drawn = [], []
-        for step in range(4):
-            plans = [views.plan(step) for views in ranks]
-            assert len({len(plan.orders) for plan in plans}) == 1
-            for plan in plans:
-                numbers = photos_of(plan)
-                singles += numbers[:4]
-                drawn += list(zip(numbers[4::2], numbers[5::2], strict=True))
-            areas = [area for plan in plans for area in plan.area_B.tolist() if area < 1]
-            assert len(set(areas)) == len(areas)
-        assert sorted(singles[: 16 * (len(singles) // 16)]) == sorted(list(range(16)) * (len(singles) // 16))
-        assert sorted(drawn[: 4 * (len(drawn) // 4)]) == sorted(
-            [(pair.a, pair.b) for pair in pairs] * (len(drawn) // 4)
-        )
+    settings = dataclasses.replace(with_pairs(per_batch=3), num_identities=11)
+
+    def told(plans):
+        return sorted(repr(order) for plan in plans for order in plan.orders)
+
+    alone = views_of(photos, settings, 0, pairs, 16)
+    ranks = [
+        views_of(photos, settings, 0, pairs, 16, rank=rank, world_size=world_size)
+        for rank in range(world_size)
+    ]
+    for step in range(3):
+        plans = [views.plan(step) for views in ranks]
+        assert told(plans) == told([alone.plan(step)])
+        assert sum(len(plan.even_H2) for plan in plans) == len(alone.plan(step).even_H2) == 3
+        num_photos = [len(photos_of(plan)) for plan in plans]
+        assert max(num_photos) - min(num_photos) <= 1 and min(num_photos) >= 1
+
+
+def test_ranks_without_a_share_are_refused(photos):
     with pytest.raises(ValueError, match="rank 2 of 2"):
         views_of(photos, SETTINGS, rank=2, world_size=2)
+    with pytest.raises(ValueError, match="of 0 pairs and 8 other photos can't be divided over 9 proc"):
+        views_of(photos, SETTINGS, rank=0, world_size=9)
+    with pytest.raises(ValueError, match="of 4 pairs and 0 other photos can't be divided over 5 processes"):
+        views_of(photos, with_pairs(per_batch=4), 0, PAIRS, 16, rank=0, world_size=5)
 
 
 def test_more_pairs_than_identities_are_refused(photos):

@@ -51,19 +51,26 @@ def nested_crops(
     *,
     least_area: float = 0.2,
     whole_share: float = 0.5,
+    same_share: float = 0.0,
     stretch: float = 4 / 3,
 ) -> list[Crop]:
     """`num_crops` crops of falling area, each inside the last.
 
     Areas are drawn from [least_area, 1] of the photo; with probability whole_share the first is all of it.
+    same_share: of the further ones, how many ask for all of it too: they are like the one before, or whole.
     stretch: a crop's width-to-height ratio is up to this factor off the photo's own, either way.
     """
-    if num_crops < 1 or not 0 < least_area <= 1 or not 0 <= whole_share <= 1 or stretch < 1:
+    shares_fit = 0 <= whole_share <= 1 and 0 <= same_share <= 1
+    if num_crops < 1 or not 0 < least_area <= 1 or not shares_fit or stretch < 1:
         raise ValueError(
-            "nested_crops: num_crops must be 1 or more, least_area in (0, 1], whole_share in [0, 1], stretch "
-            f"1 or more, got {num_crops}, {least_area}, {whole_share}, {stretch}"
+            "nested_crops: num_crops must be 1 or more, least_area in (0, 1], whole_share and same_share "
+            "in [0, 1], stretch 1 or more, "
+            f"got {num_crops}, {least_area}, {whole_share}, {same_share}, {stretch}"
         )
-    areas = np.sort(rng.uniform(least_area, 1, num_crops))[::-1]
+    areas = rng.uniform(least_area, 1, num_crops)
+    if same_share:
+        areas[1:][rng.random(num_crops - 1) < same_share] = 1.0
+    areas = np.sort(areas)[::-1]
     if rng.random() < whole_share:
         areas[0] = 1.0
     outer = Crop(left=0.0, top=0.0, width=1.0, height=1.0)
