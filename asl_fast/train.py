@@ -1,11 +1,11 @@
 """Train a descriptor on a folder of photos: a photo is a class, its nested and edited crops are its views.
 
-A fifth of the photos is held back (whole groups, where the folder has a manifest.csv with `file` and `group`
-columns) and measured before and after. --pairs adds hard negatives: photos that look alike without being
-copies of each other; the mean ratio of their norms is told, read both ways. The run folder gets model/
-(for --model), best/ (the same as of the step that did best on the photos held back: uAP after the ratio
-filter), run.png, evaluation.json, metrics.jsonl, tensorboard/, config.json and checkpoint/. Stopped at any
-moment, the same command goes on from the last checkpoint and ends with the same weights.
+A fifth of the photos, 4,096 at most, is held back (whole groups, where the folder has a manifest.csv with
+`file` and `group` columns) and measured before and after. --pairs adds hard negatives: photos that look alike
+without being copies of each other; the mean ratio of their norms is told, read both ways. The run folder gets
+model/ (for --model), best/ (the same as of the step that did best on the photos held back: uAP after the
+ratio filter), run.png, evaluation.json, metrics.jsonl, tensorboard/, config.json and checkpoint/. Stopped at
+any moment, the same command goes on from the last checkpoint and ends with the same weights.
 
 Several processes, one for each GPU with --device cuda, share a batch and the class weights: start them by
 torchrun, which ends all of them when one fails. They learn what one process would.

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from asl_fast.files import replacing
 from asl_fast.reports import metrics
-from asl_fast.reports.curve import BLUE, GREY, INK, ORANGE
 from asl_fast.reports.predictions import Predictions
+from asl_fast.reports.style import BLUE, DOTTED, GREY, INK, ORANGE, dress, new_figure, write_png
 from asl_fast.reports.truth import Truth
 
 if TYPE_CHECKING:
@@ -96,11 +96,7 @@ def write_sweep_csv(path: str | os.PathLike[str], points: list[SweepPoint]) -> N
 
 def draw_sweep(points: list[SweepPoint], *, tau: float, n: int) -> Figure:
     """uAP and both precisions against tau, with the tau that is used."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.2, 4.6), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(height=4.6)
     axes = figure.add_subplot()
     lines: dict[str, tuple[list[Any], str]] = {
         "uAP": ([point.uap for point in points], BLUE),
@@ -110,19 +106,14 @@ def draw_sweep(points: list[SweepPoint], *, tau: float, n: int) -> Figure:
     at = [point.tau for point in points]
     for name, (values, colour) in lines.items():
         axes.plot(at, np.array(values, dtype=float), color=colour, linewidth=1.8, label=name)
-    axes.axvline(tau, color=INK, linewidth=0.8, linestyle=(0, (4, 4)))
-    axes.text(tau, 1.01, f" tau {tau:.3g}", color=INK, fontsize=8, transform=axes.get_xaxis_transform())
-    axes.set(xscale="log", ylim=(0, 1.02), xlabel="tau, largest |query| / |reference| of a copy")
-    axes.grid(color="#d0d7de", linewidth=0.5)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    axes.axvline(tau, color=INK, linewidth=0.8, linestyle=DOTTED, label=f"tau {tau:.4g}, used")
+    axes.set(ylim=(0, 1.02), xlabel="tau, largest |query| / |reference| of a copy")
+    dress(axes, "what each tau lets through")
     axes.legend(loc="lower right", frameon=False, fontsize=9)
     return figure
 
 
 def write_sweep(path: str | os.PathLike[str], points: list[SweepPoint], *, tau: float, n: int) -> None:
     """NAME.png, and the numbers as NAME.csv beside it."""
-    with replacing(path) as temporary:
-        draw_sweep(points, tau=tau, n=n).savefig(temporary, format="png")
+    write_png(path, draw_sweep(points, tau=tau, n=n))
     write_sweep_csv(Path(path).with_suffix(".csv"), points)
