@@ -11,21 +11,28 @@ What is measured is either
 --benchmark takes the queries of DISC21's parts or NDEC, keeps to their limits and says what was published.
 A queries.csv of query_id,kind,family beside the truth (or --kinds) adds what is found of each edit family,
 and how many reversed, look-alike and easy queries are called a copy.
-The numbers are printed, and written with the curve to --out (JSON) and --curve (PNG).
+The numbers are printed, and written with the curve to --out (JSON) and --curve (PNG). Intervals are of 95 %,
+over queries drawn again (bootstrap). --report PAGE.html shows it all with plots and the worst pairs.
+
+--compare A B sets two files of predictions side by side: what differs, its interval, and how likely chance
+alone is to make such a difference (p, of the same queries drawn again for both).
 
 examples:
-  asl-fast evaluate --matches matches.csv --truth truth.csv
+  asl-fast evaluate --matches matches.csv --truth truth.csv --report evaluation.html
   asl-fast evaluate --benchmark disc21-dev2 --refs refs.h5 --queries queries.h5 --truth dev_ground_truth.csv
   asl-fast evaluate --refs r.npy --queries q.npy --truth t.csv --score-norm "1.0[0,2]" --background train.npy
   asl-fast evaluate --benchmark ndec --refs r.npy --queries q.npy --truth public_ground_truth_h5.csv
+  asl-fast evaluate --compare old.csv new.csv --truth truth.csv
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -34,7 +41,9 @@ from asl_fast import reports
 from asl_fast.background import bias_of, read_background, score_norm
 from asl_fast.embeddings import holds_embeddings, read_embeddings
 from asl_fast.errors import DONE, PARTIAL, InputError, run_command
+from asl_fast.files import write_json
 from asl_fast.global_search import best_predictions, check_embedded, of_queries
+from asl_fast.indexes import ScoreNorm
 from asl_fast.records import Embeddings
 from asl_fast.reports import protocols
 
@@ -49,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--matches", metavar="FILE", help="predictions: CSV of query_id,reference_id,score, or JSON"
     )
+    what.add_argument("--compare", nargs=2, metavar=("A", "B"), help="two files of predictions, side by side")
     what.add_argument("--refs", help="references: descriptors or pictures")
     what.add_argument("--queries", help="queries: descriptors or pictures")
     what.add_argument("--truth", required=True, help="CSV of query_id,reference_id, or JSON")
@@ -58,6 +68,14 @@ def parser() -> argparse.ArgumentParser:
         "--out", help="numbers, as JSON (default: NAME.evaluation.json beside what is measured)"
     )
     where.add_argument("--curve", help="the curve, as PNG (default: NAME.evaluation.png beside it)")
+    where.add_argument(
+        "--report", metavar="PAGE", help="numbers, plots and the worst pairs, as one HTML page"
+    )
+    where.add_argument("--plots", metavar="FOLDER", help="the plots, as PNG")
+    where.add_argument(
+        "--pictures", nargs=2, metavar=("QUERIES", "REFS"),
+        help="pictures for --report, by id (default: those that --queries and --refs name)",
+    )  # fmt: skip
     how = parser.add_argument_group("how")
     how.add_argument(
         "--tau", type=float, help="judge anew by the ratios (default: the file's verdicts, else 1)"
@@ -85,6 +103,12 @@ def parser() -> argparse.ArgumentParser:
         "--missing", choices=("refuse", "miss"), default="refuse",
         help="matches of the truth whose pictures have no row: an error, or not found (default: %(default)s)",
     )  # fmt: skip
+    how.add_argument(
+        "--bootstrap", type=int, metavar="N",
+        help="resamples of the queries for the intervals, 0 for none (default: 1000; of more than a million "
+        "predictions 100)",
+    )  # fmt: skip
+    how.add_argument("--seed", type=int, default=0, help="of the resamples (default: %(default)s)")
     descriptors = parser.add_argument_group("descriptors and pictures")
     for side, one in (("refs", "ref"), ("queries", "query")):
         descriptors.add_argument(
@@ -111,22 +135,25 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     _check(args)
-    stem = Path(args.matches or args.queries.rstrip("/"))
-    out = Path(args.out or stem.with_name(f"{stem.stem}.evaluation.json"))
-    curve = Path(args.curve or stem.with_name(f"{stem.stem}.evaluation.png"))
-    _check_outputs(args, {"--out": out, "--curve": curve})
+    out, curve = _outputs(args)
     protocol = protocols.PROTOCOLS[args.benchmark] if args.benchmark else None
     truth = reports.read_truth(args.truth)
     if protocol is not None:
         truth = protocol.part_of(truth)
+    if args.compare:
+        return _compare(args, truth, out, curve)
     kinds = _kinds(args, truth)
-    num_failed = 0
-    if args.matches:
-        predictions = _from_file(args, truth)
-    else:
-        predictions, num_failed = _from_descriptors(args, truth, out)
-    report = reports.evaluate(predictions, truth, tau=args.tau, threshold=args.threshold, kinds=kinds)
-    reports.write_json(out, report)
+    normed = _normalisation(args)
+    sides, num_failed = ({}, 0) if args.matches else _read_sides(args, out)
+    predictions = (
+        _from_file(args, args.matches, truth) if args.matches else _search(args, sides, truth, normed)
+    )
+    report = reports.evaluate(
+        predictions, truth, tau=args.tau, threshold=args.threshold, kinds=kinds,
+        resamples=_resamples(args, predictions), seed=args.seed,
+    )  # fmt: skip
+    more = _draw(args, predictions, truth, kinds, report, sides) if args.report or args.plots else {}
+    reports.write_json(out, report, **more)
     reports.write_curve(curve, report)
     print(reports.measures_table(report))
     if report.groups:
@@ -137,15 +164,124 @@ def run(args: argparse.Namespace) -> int:
     print(
         f"evaluate: {len(predictions):,} predictions against {report.num_truth:,} matches of {report.n:,} "
         f"queries ({report.num_distractors:,} more queries have none){remark}{failed}; "
-        f"written to {out} and {curve}"
+        f"written to {', '.join(map(str, filter(None, (out, curve, args.report, args.plots))))}"
     )
     return PARTIAL if num_failed else DONE
 
 
+def _compare(args: argparse.Namespace, truth: reports.Truth, out: Path, curve: Path) -> int:
+    a, b = (_from_file(args, path, truth) for path in args.compare)
+    resamples = args.bootstrap or reports.usual_resamples(max(len(a), len(b)))
+    comparison = reports.compare(a, b, truth, resamples=resamples, seed=args.seed, tau=args.tau)
+    both = tuple(reports.evaluate(each, truth, tau=args.tau, threshold=args.threshold) for each in (a, b))
+    write_json(out, {**comparison.as_json(), "reports": [reports.as_json(report) for report in both]})
+    names = f"A {Path(args.compare[0]).name}", f"B {Path(args.compare[1]).name}"
+    reports.write_png(curve, reports.draw_both_curves(both, names))
+    print(reports.comparison_table(comparison))
+    print(
+        f"evaluate: two files on the same {comparison.n:,} queries with a match; intervals and p of "
+        f"{resamples:,} resamples; written to {out} and {curve}"
+    )
+    return DONE
+
+
+def _draw(
+    args: argparse.Namespace,
+    predictions: reports.Predictions,
+    truth: reports.Truth,
+    kinds: reports.QueryKinds | None,
+    report: reports.Report,
+    sides: dict[str, Embeddings],
+) -> dict[str, Any]:
+    """Plots and page; what they show, for the JSON."""
+    spread = reports.spread_of(predictions, truth, kinds=kinds, tau=args.tau)
+    figures = {"precision-recall": reports.draw_curve(report), **reports.draw_all(report, spread)}
+    if args.plots:
+        for name, figure in figures.items():
+            reports.write_png(Path(args.plots) / f"{name}.png", figure)
+    kept_P = reports.kept_by(predictions, args.tau)
+    worst = reports.worst_pairs(predictions, truth, report.threshold, is_kept_P=kept_P, kinds=kinds)
+    if args.report:
+        query_picture, reference_picture = _finders(args, sides)
+        reports.write_evaluation_page(
+            args.report, report, worst, figures,
+            query_picture=query_picture, reference_picture=reference_picture,
+            title=f"{Path(predictions.name).name} against {Path(args.truth).name}",
+        )  # fmt: skip
+    return {"spread": spread.as_json(), "worst": dataclasses.asdict(worst)}
+
+
+def _finders(args: argparse.Namespace, sides: dict[str, Embeddings]) -> list[reports.FindPicture]:
+    """Of queries and references."""
+    if not args.pictures and not sides:
+        return [lambda _: None, lambda _: None]
+    from asl_fast.pictures import finder, finder_in
+
+    if args.pictures:
+        return [finder_in(source, "--pictures") for source in args.pictures]
+    known = {side: frozenset(sides[side].ids) for side in SIDES}
+    finders = {side: finder(sides[side]) for side in SIDES}
+    # the truth may name pictures that have no row
+    return [
+        lambda identity, side=side: finders[side](identity) if identity in known[side] else None  # type: ignore[misc]
+        for side in ("queries", "refs")
+    ]
+
+
+def _outputs(args: argparse.Namespace) -> tuple[Path, Path]:
+    """--out and --curve, or where they go by themselves; refused where they would overwrite what is read."""
+    if args.compare:
+        a, b = map(Path, args.compare)
+        stem = a.with_name(f"{a.stem}-{b.stem}.comparison")
+    else:
+        measured = Path(args.matches or args.queries)
+        stem = measured.with_name(f"{measured.stem}.evaluation")
+    outputs = {
+        "--out": Path(args.out or f"{stem}.json"),
+        "--curve": Path(args.curve or f"{stem}.png"),
+        **({"--report": Path(args.report)} if args.report else {}),
+    }
+    sources = [("--matches", args.matches), ("--truth", args.truth), ("--kinds", args.kinds)]
+    sources += [("--refs", args.refs), ("--queries", args.queries)]
+    sources += [("--compare", path) for path in args.compare or ()]
+    for flag, path in outputs.items():
+        if path.is_dir():
+            raise InputError(f"{flag} {path} is a folder; name a file in it")
+        for source_flag, source in sources:
+            if source and path.resolve() == Path(source).resolve():
+                raise InputError(f"{flag} {path} is what {source_flag} reads; name another file")
+    flags = list(outputs)
+    for place, flag in enumerate(flags):
+        for other in flags[place + 1 :]:
+            if outputs[flag].resolve() == outputs[other].resolve():
+                raise InputError(f"{flag} and {other} are both {outputs[flag]}; name two files")
+    return outputs["--out"], outputs["--curve"]
+
+
+def _resamples(args: argparse.Namespace, predictions: reports.Predictions) -> int:
+    return reports.usual_resamples(len(predictions)) if args.bootstrap is None else int(args.bootstrap)
+
+
 def _check(args: argparse.Namespace) -> None:
     """Refuse what can be refused before any work."""
-    if bool(args.matches) == bool(args.refs or args.queries) or bool(args.refs) != bool(args.queries):
-        raise InputError("give --matches, or both --refs and --queries")
+    given = [bool(args.matches), bool(args.compare), bool(args.refs or args.queries)]
+    if sum(given) != 1 or bool(args.refs) != bool(args.queries):
+        raise InputError("give --matches, or both --refs and --queries, or --compare")
+    for flag in ("--report", "--plots", "--kinds", "--pictures"):
+        if args.compare and getattr(args, flag[2:]):
+            raise InputError(f"{flag} shows one file; measure each by itself with --matches")
+    _check_numbers(args)
+    if not args.queries:
+        for flag in ("--norms", "--ref-ids", "--query-ids", "--score-norm", "--background"):
+            if getattr(args, flag[2:].replace("-", "_")):
+                raise InputError(f"{flag} goes with --refs and --queries")
+    if args.background and not args.score_norm:
+        raise InputError(
+            f"--background {args.background} goes with --score-norm; say which, such as 1.0[0,2]"
+        )
+
+
+def _check_numbers(args: argparse.Namespace) -> None:
     if args.tau is not None and not (math.isfinite(args.tau) and args.tau > 0):
         raise InputError(f"--tau must be a finite number above 0, got {args.tau}")
     if args.threshold is not None and not math.isfinite(args.threshold):
@@ -153,22 +289,18 @@ def _check(args: argparse.Namespace) -> None:
     for flag, number in (("--max-predictions", args.max_predictions), ("--threads", args.threads)):
         if number is not None and number < 1:
             raise InputError(f"{flag} must be at least 1, got {number}")
-    if args.background and not args.score_norm and not args.matches:
-        raise InputError(
-            f"--background {args.background} goes with --score-norm; say which, such as 1.0[0,2]"
-        )
-    if args.matches:
-        for flag in ("--norms", "--ref-ids", "--query-ids", "--score-norm", "--background"):
-            if getattr(args, flag[2:].replace("-", "_")):
-                raise InputError(f"{flag} goes with --refs and --queries, not with --matches")
+    if args.bootstrap is not None and (args.bootstrap < 0 or (args.compare and args.bootstrap < 1)):
+        raise InputError(f"--bootstrap must be at least {int(bool(args.compare))}, got {args.bootstrap}")
+    if args.seed < 0:
+        raise InputError(f"--seed must be at least 0, got {args.seed}")
 
 
 def _unlisted(args: argparse.Namespace) -> str | None:
     return args.unlisted or (protocols.DROP if args.benchmark else None)
 
 
-def _from_file(args: argparse.Namespace, truth: reports.Truth) -> reports.Predictions:
-    predictions = reports.read_predictions(args.matches)
+def _from_file(args: argparse.Namespace, path: str, truth: reports.Truth) -> reports.Predictions:
+    predictions = reports.read_predictions(path)
     reports.check_common_ids(predictions, truth)
     predictions = protocols.counted(predictions, truth, _unlisted(args))
     if args.max_predictions is not None:
@@ -178,12 +310,8 @@ def _from_file(args: argparse.Namespace, truth: reports.Truth) -> reports.Predic
     return predictions
 
 
-def _from_descriptors(
-    args: argparse.Namespace, truth: reports.Truth, out: Path
-) -> tuple[reports.Predictions, int]:
-    """Predictions, and the number of pictures that failed."""
-    norm = None if args.score_norm is None else score_norm(args.score_norm)
-    background = None if norm is None else read_background(args.background, args.model)
+def _read_sides(args: argparse.Namespace, out: Path) -> tuple[dict[str, Embeddings], int]:
+    """References and queries, and the number of pictures that failed."""
     norms = dict(zip(SIDES, args.norms or (None, None), strict=True))
     ids = {"refs": args.ref_ids, "queries": args.query_ids}
     read: dict[str, Embeddings] = {}
@@ -203,24 +331,38 @@ def _from_descriptors(
         )
     if args.track == "descriptor":
         protocols.check_dims(refs.num_dims, args.refs)
-    if args.missing == "refuse":
-        check_embedded(truth, queries, refs)
+    return read, num_failed
+
+
+def _normalisation(args: argparse.Namespace) -> tuple[ScoreNorm, Embeddings] | None:
+    """--score-norm and what it compares queries with."""
+    if args.score_norm is None:
+        return None
+    return score_norm(args.score_norm), read_background(args.background, args.model)
+
+
+def _search(
+    args: argparse.Namespace,
+    sides: dict[str, Embeddings],
+    truth: reports.Truth,
+    normed: tuple[ScoreNorm, Embeddings] | None,
+) -> reports.Predictions:
+    refs, queries = sides["refs"], sides["queries"]
     unlisted = _unlisted(args) or (protocols.REFUSE if truth.distractors else protocols.COUNT)
     queries = of_queries(queries, truth, unlisted)
-    bias_Q = np.zeros(len(queries))
-    if norm is not None and background is not None:
-        bias_Q = bias_of(queries, norm, background, args.threads)
+    if args.missing == "refuse":
+        check_embedded(truth, queries, refs)
+    bias_Q = np.zeros(len(queries)) if normed is None else bias_of(queries, *normed, args.threads)
     with tqdm(unit=" pairs", unit_scale=True, desc="search", file=sys.stderr, delay=1) as bar:
 
         def show(pairs_done: int, pairs_in_all: int) -> None:
             bar.total = pairs_in_all
             bar.update(pairs_done - bar.n)
 
-        predictions = best_predictions(
+        return best_predictions(
             refs, queries, args.max_predictions or protocols.MAX_PREDICTIONS,
             bias=bias_Q, device=args.device, num_threads=args.threads, progress=show,
         )  # fmt: skip
-    return predictions, num_failed
 
 
 def _embed(args: argparse.Namespace, side: str, out: Path) -> tuple[Embeddings, int]:
@@ -243,19 +385,6 @@ def _kinds(args: argparse.Namespace, truth: reports.Truth) -> reports.QueryKinds
         return reports.read_kinds(args.kinds, truth)
     beside = Path(args.truth).with_name("queries.csv")
     return reports.read_kinds(beside, truth) if reports.holds_kinds(beside) else None
-
-
-def _check_outputs(args: argparse.Namespace, outputs: dict[str, Path]) -> None:
-    """Refuse to write over what is read, before any work."""
-    for flag, path in outputs.items():
-        if path.is_dir():
-            raise InputError(f"{flag} {path} is a folder; name a file in it")
-        for source_flag in ("--matches", "--truth", "--refs", "--queries", "--kinds"):
-            source = getattr(args, source_flag[2:])
-            if source and path.resolve() == Path(source).resolve():
-                raise InputError(f"{flag} {path} is what {source_flag} reads; name another file")
-    if outputs["--out"].resolve() == outputs["--curve"].resolve():
-        raise InputError(f"--out and --curve are both {outputs['--out']}; name two files")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -39,3 +39,21 @@ def finder(embeddings: Described) -> Callable[[str], Picture | None]:
             return Picture(path=link)
 
     return find
+
+
+def finder_in(source: str, argument: str) -> Callable[[str], Picture | None]:
+    """Id -> its picture in a folder, list, table or shards; None for ids that are not there."""
+    file_of = {file.id: file for file in find_images(source, argument=argument)}
+
+    def find(identity: str) -> Picture | None:
+        file = file_of.get(identity)
+        if file is None:
+            return None
+        try:
+            return Picture(
+                path=file.path, image=Image.fromarray(decode(file.read(), edge_px_hint=THUMBNAIL_HINT_PX))
+            )
+        except (OSError, ImageError, ValueError):
+            return Picture(path=file.path)
+
+    return find

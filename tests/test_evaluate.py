@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from asl_fast import evaluate
 from asl_fast.errors import DONE, USER_ERROR
@@ -29,7 +30,7 @@ def run(folder, *more):
 
 
 def test_table_json_and_picture_say_the_same(folder, capsys):
-    assert run(folder) == DONE
+    assert run(folder, "--bootstrap", "0") == DONE
     # alone: right at places 1 and 3 of 3, 3 matches: (1 + 2/3) / 3; filtered: places 1 and 2: (1 + 1) / 3
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["uAP", "0.5556", "0.6667"] in lines
@@ -49,6 +50,9 @@ def test_outputs_go_where_they_are_asked_for(folder):
 @pytest.mark.parametrize(
     ("more", "complaint"),
     [
+        (["--bootstrap", "-1"], "--bootstrap must be at least 0, got -1"),
+        (["--seed", "-1"], "--seed must be at least 0, got -1"),
+        (["--report", "{folder}/matches.csv"], "is what --matches reads; name another file"),
         (["--tau", "0"], "--tau must be a finite number above 0, got 0.0"),
         (["--out", "{folder}"], "is a folder; name a file in it"),
         (["--out", "{folder}/matches.csv"], "is what --matches reads; name another file"),
@@ -106,3 +110,45 @@ def test_kinds_beside_the_truth_are_told_apart_and_a_threshold_is_taken(folder, 
     assert run(folder, "--threshold", "nan") == USER_ERROR
     assert run(folder, "--kinds", f"{folder}/truth.csv") == USER_ERROR
     assert "truth.csv line 1: has no column kind" in capsys.readouterr().err
+
+
+def test_intervals_hold_the_figures_and_are_printed(folder, capsys):
+    assert run(folder, "--bootstrap", "200") == DONE
+    report = json.loads((folder / "matches.evaluation.json").read_text())
+    assert (report["intervals"]["resamples"], report["intervals"]["seed"]) == (200, 0)
+    for side in ("similarity", "filtered"):
+        uap = report["intervals"][side]["uap"]
+        assert uap["low"] <= report[side]["uap"] <= uap["high"]
+    assert f"[{uap['low']:.4f}, {uap['high']:.4f}]" in capsys.readouterr().out
+    run(folder, "--bootstrap", "200", "--out", f"{folder}/again.json")
+    assert json.loads((folder / "again.json").read_text()) == report
+
+
+def test_page_plots_and_their_numbers_are_written(folder):
+    (folder / "pictures").mkdir()
+    Image.new("RGB", (40, 30), (200, 30, 40)).save(folder / "pictures" / "c.png")
+    flags = ["--report", f"{folder}/page.html", "--plots", f"{folder}/plots", "--bootstrap", "0"]
+    assert run(folder, *flags, "--pictures", f"{folder}/pictures", f"{folder}/pictures") == DONE
+    assert {path.name for path in (folder / "plots").iterdir()} == {
+        "precision-recall.png", "ratios.png", "scores.png"
+    }  # fmt: skip
+    assert "data:image/jpeg" in (folder / "page.html").read_text()
+    report = json.loads((folder / "matches.evaluation.json").read_text())
+    assert report["spread"]["kinds"][0]["score"] == [0.9, 0.7]
+    assert [pair["query_id"] for pair in report["worst"]["missed"]] == ["c"]
+
+
+def test_two_files_are_compared_on_the_same_queries(folder, capsys):
+    (folder / "plain.csv").write_text("a,A,0.5\nb,X,0.9\nc,C,0.8\n")
+    command = ["--compare", f"{folder}/plain.csv", f"{folder}/matches.csv", "--truth", f"{folder}/truth.csv"]
+    assert evaluate.main([*command, "--bootstrap", "100"]) == DONE
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    # A: right at places 2 and 3: (1/2 + 2/3) / 3; B: 1 and 3 alone, 1 and 2 filtered
+    assert ["uAP", "0.3889", "0.5556", "+0.1667"] in [line[:4] for line in lines]
+    assert ["uAP", "0.3889", "0.6667", "+0.2778"] in [line[:4] for line in lines]
+    written = json.loads((folder / "plain-matches.comparison.json").read_text())
+    assert written["similarity"]["uap"]["difference"] == pytest.approx(1 / 6)
+    assert 0 < written["similarity"]["uap"]["p"] <= 1
+    assert (folder / "plain-matches.comparison.png").read_bytes().startswith(b"\x89PNG")
+    for wrong in (["--report", "x.html"], ["--bootstrap", "0"], ["--matches", "x.csv"]):
+        assert evaluate.main([*command, *wrong]) == USER_ERROR

@@ -22,6 +22,7 @@ from asl_fast.reports.truth import Truth
 
 FIGURES = ("uap", "rp90", "precision_at_n", "recall_at_1")
 COVERAGE = 0.95
+FULL, LARGE, FULL_UP_TO = 1000, 100, 1_000_000  # resamples: so many as long as that takes seconds
 Floats = NDArray[np.float64]
 Weights = NDArray[np.uint8]
 
@@ -177,6 +178,11 @@ def all_queries(truth: Truth, *lists: Predictions) -> list[str]:
     return list(dict.fromkeys([*named, *(query for said in lists for query in said.query_ids)]))
 
 
+def usual_resamples(num_predictions: int) -> int:
+    """1000, and 100 of more than a million predictions."""
+    return FULL if num_predictions <= FULL_UP_TO else LARGE
+
+
 def intervals(ranking: Ranking, number: int, seed: int = 0) -> dict[str, Interval]:
     """The interval of each figure, of `number` resamples; rp90 counts as 0 where P90 is not reached, and a
     figure that most resamples lack (precision of nothing) is left out.
@@ -204,7 +210,7 @@ def differences(a: Ranking, b: Ranking, number: int, seed: int = 0) -> dict[str,
     for at, name in enumerate(FIGURES):
         difference_S = b_SF[:, at] - a_SF[:, at]
         difference_S = difference_S[np.isfinite(difference_S)]
-        if len(difference_S) < number / 2:
+        if len(difference_S) < number / 2 or not np.isfinite(measured_b[at] - measured_a[at]):
             continue
         low, high = np.quantile(difference_S, _tails())
         fewer = min(int((difference_S <= 0).sum()), int((difference_S >= 0).sum()))

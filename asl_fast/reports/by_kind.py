@@ -67,7 +67,7 @@ def measure_groups(scored: Scored, truth: Truth, kinds: QueryKinds, threshold: f
     for place, (kind, _) in enumerate(whole_kinds):
         groups.append(by_kind.group(place, kind, None))
         named = [(at, group[1]) for at, group in enumerate(families) if group[0] == kind]
-        if len(named) > 1 or named[0][1]:
+        if len(named) > 1:
             groups += [by_family.group(at, kind, family) for at, family in named]
     return tuple(groups)
 

@@ -3,47 +3,60 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from asl_fast.files import replacing
 from asl_fast.reports.evaluation import Measures, Report
+from asl_fast.reports.style import BLUE, DOTTED, GREY, ORANGE, dress, new_figure, write_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, GREY, BLUE, ORANGE = "#1f2328", "#8b949e", "#0b62d6", "#d9480f"
-
 
 def draw_curve(report: Report) -> Figure:
-    """Both curves with their operating points at P90. A figure of its own: no pyplot, no global state."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.2, 5.4), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.axhline(0.9, color=GREY, linewidth=0.8, linestyle=(0, (4, 4)))
-    axes.text(1.005, 0.9, "P90", color=GREY, fontsize=8, va="center", transform=axes.get_yaxis_transform())
+    """Both curves with their operating points: P90, and the threshold where that is another."""
+    figure = _figure(f"{report.n:,} queries with a match, {report.num_truth:,} matches")
+    axes = figure.axes[0]
     _draw(axes, report.similarity, "similarity alone", BLUE if report.filtered is None else GREY)
     if report.filtered is not None:
         _draw(axes, report.filtered, "with the ASL filter", ORANGE)
-    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
-    axes.set_title(f"{report.n:,} queries with a match, {report.num_truth:,} matches", color=INK, fontsize=10)
-    axes.grid(color="#d0d7de", linewidth=0.5)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    axes.legend(loc="lower left", frameon=False, fontsize=9)
+    last = report.filtered or report.similarity
+    said = last.at_threshold
+    if said.precision is not None and report.threshold_from != "P90":
+        axes.plot(
+            said.recall, said.precision, "D", color="white", markersize=6, clip_on=False,
+            markeredgecolor=BLUE if report.filtered is None else ORANGE,
+            label=f"score ≥ {report.threshold:.3f}: recall {said.recall:.3f}, precision {said.precision:.3f}",
+        )  # fmt: skip
+    figure.legend(loc="outside lower center", frameon=False, fontsize=9)
+    return figure
+
+
+def draw_both_curves(reports: Sequence[Report], names: Sequence[str]) -> Figure:
+    """Two lists in one picture, each with its filter if it has one."""
+    figure = _figure(f"{reports[0].n:,} queries with a match, {reports[0].num_truth:,} matches")
+    for report, name, colour in zip(reports, names, (BLUE, ORANGE), strict=True):
+        _draw(figure.axes[0], report.filtered or report.similarity, name, colour)
+    figure.legend(loc="outside lower center", frameon=False, fontsize=9)
     return figure
 
 
 def write_curve(path: str | os.PathLike[str], report: Report) -> None:
     """Write the picture as PNG."""
-    with replacing(path) as temporary:
-        draw_curve(report).savefig(temporary, format="png")
+    write_png(path, draw_curve(report))
+
+
+def _figure(title: str) -> Figure:
+    figure = new_figure()
+    axes = figure.add_subplot()
+    axes.axhline(0.9, color=GREY, linewidth=0.8, linestyle=DOTTED)
+    axes.text(1.005, 0.9, "P90", color=GREY, fontsize=8, va="center", transform=axes.get_yaxis_transform())
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
+    dress(axes, title)
+    return figure
 
 
 def _draw(axes: Axes, measures: Measures, name: str, colour: str) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asl_fast.files import replacing
-from asl_fast.reports import metrics
+from asl_fast.reports import bootstrap, metrics
+from asl_fast.reports.bootstrap import Interval
 from asl_fast.reports.by_kind import Group, Scored, measure_groups
 from asl_fast.reports.kinds import QueryKinds
 from asl_fast.reports.metrics import OperatingPoint, PrecisionRecall
@@ -50,6 +51,16 @@ class Measures:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Intervals:
+    """95 % intervals by figure (reports.bootstrap), of `resamples` draws of the queries."""
+
+    similarity: dict[str, Interval]
+    filtered: dict[str, Interval] | None
+    resamples: int
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """similarity: every prediction. filtered: those that the ratio lets through, None without ratios.
 
@@ -58,6 +69,7 @@ class Report:
     threshold: the score from which on a pair is said to be a copy, the same for both lists; threshold_from:
     "given", or "P90" and "top N" of the filtered list (of the only one, where there is no filter).
     groups: kinds of queries and edit families, where the benchmark names them.
+    intervals: None where no resamples were asked for.
     """
 
     similarity: Measures
@@ -69,6 +81,7 @@ class Report:
     threshold_from: str
     tau: float | None = None
     groups: tuple[Group, ...] = ()
+    intervals: Intervals | None = None
 
 
 def evaluate(
@@ -78,18 +91,18 @@ def evaluate(
     tau: float | None = None,
     threshold: float | None = None,
     kinds: QueryKinds | None = None,
+    resamples: int = 0,
+    seed: int = 0,
 ) -> Report:
     """Measure predictions. tau judges them anew by their ratios; None takes the verdicts they carry.
 
     threshold: the operating point; None is that of P90 after the filter, and where P90 is not reached the
-    score of the last of the top N.
+    score of the last of the top N. resamples, seed: of the intervals; 0 is none.
     """
     if tau is not None and predictions.ratio_P is None:
         raise ValueError(f"{predictions.name}: has no ratios, so tau can't judge it; evaluate a matches.csv")
     check_common_ids(predictions, truth)
-    is_copy_P = (
-        predictions.is_copy_P if tau is None or predictions.ratio_P is None else predictions.ratio_P <= tau
-    )
+    is_copy_P = kept_by(predictions, tau)
     is_right_P = predictions.are_right(truth)
     # Sorted once: every metric sorts for itself, which is soon done where there is nothing left to sort.
     order_P = metrics.worst_case_order(predictions.score_P, is_right_P)
@@ -110,6 +123,30 @@ def evaluate(
         threshold_from=threshold_from,
         tau=tau,
         groups=() if kinds is None else measure_groups(scored, truth, kinds, threshold),
+        intervals=None if not resamples else _intervals(predictions, truth, is_copy_P, resamples, seed),
+    )
+
+
+def kept_by(predictions: Predictions, tau: float | None) -> NDArray[np.bool_] | None:
+    """What the filter keeps: by the ratios, or as the predictions say; None where they say nothing."""
+    if tau is None or predictions.ratio_P is None:
+        return predictions.is_copy_P
+    return np.asarray(predictions.ratio_P <= tau)
+
+
+def _intervals(
+    predictions: Predictions, truth: Truth, is_copy_P: NDArray[np.bool_] | None, resamples: int, seed: int
+) -> Intervals:
+    queries = bootstrap.all_queries(truth, predictions)
+
+    def found(is_kept_P: NDArray[np.bool_] | None) -> dict[str, Interval]:  # one ranking in memory at a time
+        return bootstrap.intervals(bootstrap.Ranking(predictions, truth, queries, is_kept_P), resamples, seed)
+
+    return Intervals(
+        similarity=found(None),
+        filtered=None if is_copy_P is None else found(is_copy_P),
+        resamples=resamples,
+        seed=seed,
     )
 
 
@@ -216,6 +253,8 @@ def as_json(report: Report) -> dict[str, Any]:
     return plain
 
 
-def write_json(path: str | os.PathLike[str], report: Report) -> None:
+def write_json(path: str | os.PathLike[str], report: Report, **more: Any) -> None:
+    """The report, and whatever else is plain enough."""
+    text = json.dumps({**as_json(report), **more}, indent=1, allow_nan=False)
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(as_json(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.write_text(text + "\n", encoding="utf-8")

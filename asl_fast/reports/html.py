@@ -66,7 +66,7 @@ def write_html(
     if max_pairs < 1:
         raise ValueError(f"report: the number of pairs must be at least 1, got {max_pairs}")
     shown = min(max_pairs, len(matches))
-    thumbnails = _Thumbnails(Path(os.path.abspath(path)).parent)
+    thumbnails = Thumbnails(Path(os.path.abspath(path)).parent)
     queries = thumbnails.of(matches.query_id_M[:shown], query_picture)
     references = thumbnails.of(matches.reference_id_M[:shown], reference_picture)
     pairs = [
@@ -82,7 +82,9 @@ def write_html(
         }
         for row in range(shown)
     ]
-    page = _render(
+    page = render(
+        "page",
+        script="page.js",
         pairs=pairs,
         title=printable(title),
         tau=tau,
@@ -97,7 +99,7 @@ def write_html(
         temporary.write_text(page, encoding="utf-8")
 
 
-class _Thumbnails:
+class Thumbnails:
     """Style rules, one for each distinct picture, and what the template needs to show a picture."""
 
     def __init__(self, page_folder: Path) -> None:
@@ -150,20 +152,31 @@ def _environment() -> Environment:
     )  # fmt: skip
 
 
-def _render(*, thumbnails: str, **values: Any) -> str:
-    style = (HERE / "page.css").read_text(encoding="utf-8")
-    script = (HERE / "page.js").read_text(encoding="utf-8")
+def render(name: str, *, thumbnails: str, script: str | None = None, **values: Any) -> str:
+    """The page of template `name`, with its style and script, and a policy that allows no others."""
+    style = "".join(
+        (HERE / f"{sheet}.css").read_text(encoding="utf-8") for sheet in dict.fromkeys(("page", name))
+    )
+    code = None if script is None else (HERE / script).read_text(encoding="utf-8")
     policy = (
         f"default-src 'none'; img-src data:; style-src {_hash(style)} {_hash(thumbnails)}; "
-        f"script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
+        f"script-src {_none_or_hash(code)}; base-uri 'none'; form-action 'none'"
     )
     return (
         _environment()
-        .get_template("page.html.j2")
+        .get_template(f"{name}.html.j2")
         .render(
-            policy=policy, style=Markup(style), script=Markup(script), thumbnails=Markup(thumbnails), **values
+            policy=policy,
+            style=Markup(style),
+            script=None if code is None else Markup(code),
+            thumbnails=Markup(thumbnails),
+            **values,
         )
     )
+
+
+def _none_or_hash(code: str | None) -> str:
+    return "'none'" if code is None else _hash(code)
 
 
 def _hash(text: str) -> str:

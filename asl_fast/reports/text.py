@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from asl_fast.records import Matches
+from asl_fast.reports.bootstrap import Interval
+from asl_fast.reports.comparison import Comparison
 from asl_fast.reports.evaluation import AT_P90, GIVEN, TOP_N, Measures, Report
 from asl_fast.reports.metrics import OperatingPoint
 
 MAX_ID_WIDTH = 40
+_TITLES = {
+    "uap": "uAP",
+    "rp90": "RP90",
+    "precision_at_n": "precision at {n} (no refill)",
+    "recall_at_1": "recall at 1",
+}
 _FROM = {GIVEN: "given", AT_P90: "that of P90", TOP_N: "the last of the top N"}
 
 
@@ -44,11 +52,14 @@ def table(matches: Matches, num_rows: int, num_matches: int | None = None) -> st
 
 
 def measures_table(report: Report) -> str:
-    """The numbers of an evaluation side by side: similarity alone, with the ASL filter."""
-    sides = [("similarity alone", report.similarity)]
+    """The numbers of an evaluation side by side, similarity alone and with the ASL filter; with the 95 %
+    intervals that it has.
+    """
+    between = report.intervals
+    sides = [("similarity alone", report.similarity, between.similarity if between else {})]
     if report.filtered is not None:
-        sides.append(("with ASL filter", report.filtered))
-    columns = [[title, *_cells(measures)] for title, measures in sides]
+        sides.append(("with ASL filter", report.filtered, (between.filtered if between else None) or {}))
+    columns = [[title, *_cells(measures, found)] for title, measures, found in sides]
     names = [
         "", "uAP", "RP90", "  at score", f"precision at {report.n} (no refill)",
         f"precision at {report.n} (refill)", "recall at 1",
@@ -80,16 +91,41 @@ def groups_table(report: Report) -> str:
     return "\n".join(aligned(rows, "<><>>>>"))
 
 
-def _cells(measures: Measures) -> list[str]:
+def comparison_table(comparison: Comparison) -> str:
+    """Two lists side by side, what differs between them, how sure that is."""
+    lines = [f"A  {printable(comparison.a)}", f"B  {printable(comparison.b)}"]
+    for title, found in (
+        ("similarity alone", comparison.similarity),
+        ("with ASL filter", comparison.filtered),
+    ):
+        if found is None:
+            continue
+        rows: list[tuple[str, ...]] = [(title, "A", "B", "B - A", "95 % interval", "p")]
+        for name, one in found.items():
+            rows.append(
+                (
+                    _TITLES[name].format(n=comparison.n),
+                    f"{one.a:.4f}",
+                    f"{one.b:.4f}",
+                    f"{one.difference:+.4f}",
+                    f"{one.low:+.4f} to {one.high:+.4f}",
+                    f"{one.p:.3f}",
+                )
+            )
+        lines += ["", *aligned(rows, "<>>>>>")]
+    return "\n".join(lines)
+
+
+def _cells(measures: Measures, between: dict[str, Interval]) -> list[str]:
     rp90: OperatingPoint | None = measures.rp90
     said = measures.at_threshold
     return [
-        f"{measures.uap:.4f}",
-        f"{rp90.recall:.4f}" if rp90 else "does not reach P90",
+        f"{measures.uap:.4f}{_between(between, 'uap')}",
+        f"{rp90.recall:.4f}{_between(between, 'rp90')}" if rp90 else "does not reach P90",
         f"{rp90.threshold:.4f}" if rp90 else "-",
-        _share(measures.precision_at_n_no_refill),
+        _share(measures.precision_at_n_no_refill) + _between(between, "precision_at_n"),
         _share(measures.precision_at_n_refill),
-        f"{measures.recall_at_1:.4f}",
+        f"{measures.recall_at_1:.4f}{_between(between, 'recall_at_1')}",
         "",
         f"{said.true_positives:,}",
         f"{said.false_positives:,}",
@@ -99,6 +135,10 @@ def _cells(measures: Measures) -> list[str]:
         f"{measures.true_positives:,}",
         f"{measures.false_positives:,}",
     ]
+
+
+def _between(between: dict[str, Interval], name: str) -> str:
+    return f" [{between[name].low:.4f}, {between[name].high:.4f}]" if name in between else ""
 
 
 def _share(value: float | None) -> str:

@@ -48,7 +48,7 @@ rows = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(rows, st.lists(st.integers(0, 4), min_size=5, max_size=5))
 def test_figures_of_a_resample_are_those_of_the_list_written_out(drawn, weights):
     weight_Q = np.array(weights, dtype=np.uint8)
@@ -94,7 +94,7 @@ def test_interval_is_about_as_wide_as_new_draws_of_the_queries_scatter():
     truth = truth_of(300)
     said = random_list(generator, 2)
     interval = intervals(Ranking(said, truth, all_queries(truth, said)), 400)["uap"]
-    fresh = [evaluate(random_list(generator, 2), truth).similarity.uap for _ in range(60)]
+    fresh = [evaluate(random_list(generator, 2), truth).similarity.uap for _ in range(40)]
     assert interval.low < evaluate(said, truth).similarity.uap < interval.high
     assert interval.standard_error == pytest.approx(np.std(fresh, ddof=1), rel=0.35)
     assert interval.high - interval.low == pytest.approx(3.92 * interval.standard_error, rel=0.15)
