@@ -31,6 +31,14 @@ class Refs:
         self, asked: Asked, k: int, num_pairs: int, num_threads: int, progress: Progress
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]: ...
 
+class GpuRescorer:
+    def best(
+        self, candidates: NDArray[np.int64], asked: Asked, k: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]: ...
+    def best_on_gpu(
+        self, address: int, num_queries: int, num_candidates: int, asked: Asked, k: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]: ...
+
 def build_info() -> dict[str, Any]: ...
 
 Stored = NDArray[np.floating[Any]] | NDArray[np.uint16]  # uint16: the bits of bfloat16
@@ -72,12 +80,33 @@ def prepare_cpu(
     grouping: str,
 ) -> Refs: ...
 def prepare_cuda(
-    rows: NDArray[np.float32], row_norm: NDArray[np.float64], norm: NDArray[np.float64]
-) -> Refs: ...
-def prepare_chunked_on_host(
-    rows: NDArray[np.float32],
+    rows: Stored,
     row_norm: NDArray[np.float64],
     norm: NDArray[np.float64],
+    devices: list[int],
+    buffer_bytes: int,
+    num_threads: int,
+) -> Refs: ...
+def cuda_rescorer(
+    rows: Stored, row_norm: NDArray[np.float64], norm: NDArray[np.float64], gpu: int, num_threads: int
+) -> GpuRescorer: ...
+def emulated_rescorer(
+    rows: Stored,
+    row_norm: NDArray[np.float64],
+    norm: NDArray[np.float64],
+    capacity: int,
+    buffer_bytes: int,
+    seed: int,
+) -> GpuRescorer: ...
+def cuda_free_bytes(devices: list[int]) -> list[int]: ...
+def prepare_emulated(
+    rows: Stored,
+    row_norm: NDArray[np.float64],
+    norm: NDArray[np.float64],
+    num_gpus: int,
+    gpu_bytes: int,
     chunk_rows: int,
     capacity: int,
+    buffer_bytes: int,
+    seed: int,
 ) -> Refs: ...

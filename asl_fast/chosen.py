@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 from asl_fast.errors import InputError
 from asl_fast.model_folders import local_folder
-from asl_fast.records import Described
 from asl_fast.thresholds import PAPERS_TAU, SoftRatio, Thresholds, folder_thresholds, read_thresholds
 
 PERCENT = 100
@@ -24,6 +24,22 @@ class Known:
     thresholds: Thresholds | None
     where: str
     are_given: bool = False
+
+
+class Normed(Protocol):
+    """What has norms, and says whose."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def norms_fingerprint(self) -> str: ...
+
+
+class NormsOf(NamedTuple):
+    """Norms that are known by where they come from."""
+
+    name: str
+    norms_fingerprint: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +66,8 @@ def look_up(model: str, file: str | os.PathLike[str] | None, loaded: Thresholds 
 
 def choose(
     known: Known,
-    queries: Described,
-    refs: Described,
+    queries: Normed,
+    refs: Normed,
     *,
     scores: str,
     tau: float | None = None,
@@ -93,7 +109,7 @@ def choose(
     return Chosen(tau=known.thresholds.tau.value, tau_from=words, min_score=min_score, soft=soft)
 
 
-def _why_unfit(known: Known, queries: Described, refs: Described) -> str:
+def _why_unfit(known: Known, queries: Normed, refs: Normed) -> str:
     """Why the thresholds can't be used for these norms, "" if they can."""
     if known.thresholds is None:
         return f"{known.where} has no thresholds; asl-fast calibrate fits them"

@@ -12,6 +12,7 @@ VERBS = {
     "search": "queries + references -> matches.csv with verdicts, and a report to look at",
     "transform": "embeddings -> whitened, or without what they share with negatives; norms stay",
     "index": "a folder of references that can grow: build, add, remove, compact, verify, repair, ...",
+    "filter": "candidates of any method + norms -> verdicts, soft scores, the sweep over tau",
     "calibrate": "labelled matches -> tau, soft ratio and operating points of a model",
     "evaluate": "matches + ground truth -> uAP, RP90, precision, curve",
     "benchmark": "photos -> references, queries and truth, to measure copy detection with",

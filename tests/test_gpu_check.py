@@ -30,6 +30,22 @@ def test_times_are_written_for_each_size(tmp_path):
     assert found["rows"][1]["forward_ms"] > 0 and found["rows"][1]["forward_backward_ms"] > 0
 
 
+def test_searches_are_checked_and_timed_beside_peers(tmp_path):
+    arguments = ["--device", "cpu", "--sizes", "70,900,8", "--shares", "1", "0.1"]
+    command = [sys.executable, "-m", "benchmarks.gpu_search", "--out", tmp_path, *arguments]
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
+    machine, prepare, check, *rows = json.loads((tmp_path / "cpu/gpu_search.json").read_text())["rows"]
+    assert machine["copy_gb_per_s"] > 0 and prepare["seconds"] > 0
+    assert check["cpu_bits"] and check["queries"] == 70 and check["ids_unlike_float64"] == 0
+    assert [row["of"] for row in rows[:3]] == ["asl_fast", "torch float32", "torch bfloat16"]
+    assert {tuple(row["size_QND"]) for row in rows} == {(70, 900, 8), (1, 900, 8), (32, 900, 8)}
+    assert all(row["ms"] > 0 and row.get("queries_short", 0) == 0 for row in rows)
+    dense, tenth = (
+        row["valid_pairs"] for row in rows if row["of"] == "asl_fast" and row["size_QND"][0] == 70
+    )
+    assert 0.05 * dense < tenth < 0.15 * dense
+
+
 @pytest.mark.slow
 def test_views_are_checked_and_counted(tmp_path):
     pytest.importorskip("nvidia.dali", reason="DALI is not installed: pip install 'asl-fast[dali]'")

@@ -25,7 +25,6 @@ from asl_fast.indexes.parts import Part, Parts, PreparedPart, part_share
 from asl_fast.indexes.score_norm import ScoreNorm
 from asl_fast.indexes.searchable import Searchable
 from asl_fast.kernels.ratio_search import (
-    HIT_BYTES,
     MAX_REFS,
     PreparedRefs,
     Progress,
@@ -44,10 +43,12 @@ class Index(Searchable):
 
     refs: (N, D) raw rows (float16, bfloat16, float32 or float64, an array, a map of a file or a tensor), or
     Embeddings, whose norm_N then is the predicate's. norms: (N,) predicate norms of another network; they win
-    over both. device: "cpu" or "cuda".  num_threads: None is every core this process may run on.
-    memory_budget: most bytes for what the engine makes of the rows and holds while it searches. References
-    beyond it are searched slice by slice: each search then reads them all, from front to back, and a row that
-    has no direction is only named when its slice is read.
+    over both. device: "cpu", "cuda" (the first GPU) or some of them, "cuda:0,1", which the rows are dealt
+    out among. num_threads: None is every core this process may run on.
+    memory_budget: most bytes for what the engine makes of the rows and holds while it searches; on GPUs, of
+    each of them, and without one as much as is free there. References beyond it are searched slice by slice:
+    each search then reads them all, from front to back, and a row that has no direction is only named when
+    its slice is read.
     grouping: "auto" groups the rows by likeness where many have near ones, on a CPU and without a budget: a
     search then skips most of them. Preparing takes about six seconds of a core more for a million rows, which
     pays from some 20,000 queries on; "never" for fewer.
@@ -103,7 +104,7 @@ class Index(Searchable):
             num_threads=self._num_threads,
             name=self._name if is_all else f"{self._name} from row {cut.start} on",
             ids=None if self._ids is None else self._ids[cut],
-            hit_bytes=HIT_BYTES if self._share is None else self._share.hit_bytes,
+            hit_bytes=None if self._share is None else self._share.hit_bytes,
             grouping=self._grouping,
         )
         rank_N = None if cut.start == 0 else np.arange(cut.start, cut.stop)

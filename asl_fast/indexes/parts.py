@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from asl_fast import _C
 from asl_fast.indexes.stream import merged, streamed
 from asl_fast.kernels.ratio_search import (
     MAX_REFS,
@@ -23,7 +24,9 @@ from asl_fast.kernels.ratio_search import (
     Question,
     Share,
     check_count,
+    gpu_share,
     share,
+    usable_gpus,
 )
 from asl_fast.records import Candidates, Pairs
 
@@ -34,11 +37,14 @@ _NEVER = np.iinfo(np.int64).max
 def part_share(
     memory_budget: int | None, device: str, num_dims: int, num_threads: int | None
 ) -> Share | None:
-    """What a part may take of the budget; None where there is none."""
+    """What a part may take of the budget; None where there is none. On GPUs it is for each of them, and the
+    memory that is free there (nine tenths of it) where none is given."""
+    if gpus := usable_gpus(device):
+        free = min(_C.cuda_free_bytes(gpus)) * 9 // 10
+        budget = free if memory_budget is None else min(memory_budget, free)
+        return gpu_share(budget, num_dims=num_dims, num_gpus=len(gpus))
     if memory_budget is None:
         return None
-    if device != "cpu":
-        raise ValueError(f"search: memory_budget is for device 'cpu', got {device!r}; leave it out")
     return share(memory_budget, num_dims=num_dims, num_threads=num_threads)
 
 

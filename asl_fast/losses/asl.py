@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from asl_fast.kernels.cosface_ratio import MARGIN, SCALE, LossParts, cosface_norm_ratio_loss
 from asl_fast.losses.class_step import ClassStep
 from asl_fast.losses.divided import divided_loss
-from asl_fast.losses.ranks import Ranks
+from asl_fast.losses.ranks import Ranks, gather_labels, gather_rows
 from asl_fast.losses.triplet import batch_hard_triplet
 
 
@@ -106,5 +106,16 @@ class AslLoss(nn.Module):
                 step=self.class_step,
             )
         if triplet_weight:
-            parts = parts._replace(total=parts.total + triplet_weight * batch_hard_triplet(row_BD, label_B))
+            parts = parts._replace(total=parts.total + triplet_weight * self._triplet(row_BD, label_B))
         return parts
+
+    def _triplet(self, row_BD: Tensor, label_B: Tensor) -> Tensor:
+        """Of all ranks' rows: a triplet's three may lie on three of them."""
+        ranks = self.ranks
+        if ranks.group is None:
+            return batch_hard_triplet(row_BD, label_B)
+        num_rows_W = ranks.gather(torch.tensor(len(row_BD), device=row_BD.device)).tolist()
+        row_ND = gather_rows(row_BD, ranks, num_rows_W)
+        whole = batch_hard_triplet(row_ND, gather_labels(label_B, ranks, num_rows_W))
+        share = whole / ranks.world_size  # each rank computes all of it, and their gradients are summed
+        return share + (whole - share).detach()

@@ -2,6 +2,7 @@
 
 from asl_fast.matching.fold import best_of, folded_best_pairs, folded_nearest, folded_stream
 from asl_fast.matching.judge import judge
+from asl_fast.matching.judged import write_judged
 from asl_fast.matching.pictures import PictureRows, by_picture
 from asl_fast.matching.table import Written, read_matches, write_matches, write_pairs
 
@@ -15,6 +16,7 @@ __all__ = [
     "folded_stream",
     "judge",
     "read_matches",
+    "write_judged",
     "write_matches",
     "write_pairs",
 ]

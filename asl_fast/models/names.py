@@ -37,6 +37,7 @@ from asl_fast.models.storage import (
 BACKGROUND = (
     "background.npz"  # rows by this model of pictures of which nothing is a copy, for score normalisation
 )
+_TORCHSCRIPT = (".pt", ".pth", ".ts")
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 _WAYS = (
     "a model is 'default', 'imagenet', a folder, timm:NAME, hf-hub:OWNER/NAME or an SSCD TorchScript .pt file"
@@ -60,7 +61,7 @@ def load_descriptor(name_or_path: str | os.PathLike[str] = "default", device: st
 def find_background(name_or_path: str | os.PathLike[str]) -> Path | None:
     """The background set in a model's folder; None if there is none, or no folder."""
     name = os.fspath(name_or_path)
-    if name.startswith("hf-hub:"):
+    if name.startswith("hf-hub:") or (not Path(name).exists() and _may_be_of_the_hub(name)):
         try:
             folder = Path(_snapshot(name.removeprefix("hf-hub:"), [BACKGROUND], f"--model {name}"))
         except ValueError as error:
@@ -94,15 +95,20 @@ def _find(name: str) -> Loaded:
     if path.is_dir():
         return load_folder(path, who)
     if path.is_file():
-        if path.suffix not in (".pt", ".pth", ".ts"):
+        if path.suffix not in _TORCHSCRIPT:
             raise ValueError(f"{who} is a file without the ending .pt; {_WAYS}")
         return load_torchscript(path, who)
-    if _HUB_ID.fullmatch(name) and path.suffix not in (".pt", ".pth", ".ts"):
+    if _may_be_of_the_hub(name):
         return _from_hub(name, who)
     hint = ""
     if timm.is_model(name):
         hint = f"; for timm's weights say timm:{name}"
     raise ValueError(f"{who}: there is no such file or folder{hint}; {_WAYS}")
+
+
+def _may_be_of_the_hub(name: str) -> bool:
+    """Whether OWNER/NAME could be meant, where there is no such folder."""
+    return bool(_HUB_ID.fullmatch(name)) and Path(name).suffix not in _TORCHSCRIPT
 
 
 def _from_hub(hub_id: str, who: str) -> Loaded:

@@ -21,11 +21,6 @@ float rounded_up(double x) {
     return static_cast<double>(near) < x ? std::nextafter(near, kInfinity) : near;
 }
 
-float rounded_down(double x) {
-    const float near = static_cast<float>(x);
-    return static_cast<double>(near) > x ? std::nextafter(near, -kInfinity) : near;
-}
-
 }  // namespace
 
 CodeSums sums_of(const std::int8_t* code, std::int64_t num_dims, float inverse_scale) {
@@ -79,17 +74,12 @@ float residual_in_codes(float residual, float inverse_scale) {
 }
 
 QueryBound::QueryBound(const CodedRow& query, float longest_ref, std::int64_t num_dims, double bias)
-    : bias_(bias),
-      inverse_scale_(static_cast<double>(query.inverse_scale)),
-      slack_(static_cast<double>(query.residual) * static_cast<double>(longest_ref) * (1 + kMargin) +
-             score_rounding(num_dims) + kToFloat + std::fabs(bias) * kOfBias),
-      residual_to_slack_(inverse_scale_ * (1 + kMargin)) {}
-
-Reach QueryBound::reach(double floor) const {
-    // No cosine lies outside [-2, 2]: infinite floors need no arithmetic of their own.
-    const double slope = (std::clamp(floor + bias_, -4.0, 4.0) - slack_) * inverse_scale_;
-    // lift * residual is rounded to nearest in the screen: the margin keeps it above the real product.
-    return {rounded_down(slope - std::fabs(slope) * kFloor), rounded_up(inverse_scale_ * (1 + kMargin))};
-}
+    : terms_{static_cast<double>(query.inverse_scale),
+             static_cast<double>(query.residual) * static_cast<double>(longest_ref) * (1 + kMargin) +
+                 score_rounding(num_dims) + kToFloat + std::fabs(bias) * kOfBias,
+             bias,
+             // lift * residual is rounded to nearest in the screen: the margin keeps it above the real product.
+             rounded_up(static_cast<double>(query.inverse_scale) * (1 + kMargin))},
+      residual_to_slack_(terms_.inverse_scale * (1 + kMargin)) {}
 
 }  // namespace asl::ratio_search

@@ -16,7 +16,10 @@
 // by a sum that the slack allows to be rounded.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
+
+#include "exact_dot.h"
 
 namespace asl::ratio_search {
 
@@ -46,12 +49,28 @@ double score_rounding(std::int64_t num_dims);
 // residual * inverse_scale, rounded up: the residual in units of codes.
 float residual_in_codes(float residual, float inverse_scale);
 
-// What a dot of codes must come to before a pair matters: at least slope * xv - lift * (the largest
-// residual_in_codes of its panel of references).
+// What a dot of codes must come to before a pair matters: at least slope * xv - lift * (the reference's
+// residual_in_codes, or the largest of its panel).
 struct Reach {
     float slope;
     float lift;
 };
+
+// What the reach of a query depends on beside the floor: also evaluated on GPUs.
+struct ReachTerms {
+    double inverse_scale;
+    double slack;
+    double bias;  // what is subtracted from the query's scores
+    float lift;
+};
+
+ASL_HOST_DEVICE static inline Reach reach_of(const ReachTerms& query, double floor) {
+    // No cosine lies outside [-2, 2]: infinite floors need no arithmetic of their own.
+    const double slope = (fmin(fmax(floor + query.bias, -4.0), 4.0) - query.slack) * query.inverse_scale;
+    const double below = slope - fabs(slope) * 0x1p-40;  // covers what is cancelled above
+    const float near = static_cast<float>(below);
+    return {static_cast<double>(near) > below ? nextafterf(near, -INFINITY) : near, query.lift};
+}
 
 // One query's side of the bound. `longest_ref` >= |v^| of every reference.
 class QueryBound {
@@ -59,24 +78,23 @@ class QueryBound {
     // bias: what is subtracted from the query's scores.
     QueryBound(const CodedRow& query, float longest_ref, std::int64_t num_dims, double bias);
 
-    Reach reach(double floor) const;
-    float inverse_scale() const { return static_cast<float>(inverse_scale_); }
+    Reach reach(double floor) const { return reach_of(terms_, floor); }
+    const ReachTerms& terms() const { return terms_; }
+    float inverse_scale() const { return static_cast<float>(terms_.inverse_scale); }
 
     struct Interval {
         float lower, upper;
     };
     // Where the exact score lies for this dot of codes.
     Interval around(std::int32_t dot, float ref_inverse_scale, float panel_residual) const {
-        const double to_score = 1.0 / (inverse_scale_ * static_cast<double>(ref_inverse_scale));
-        const double score = dot * to_score - bias_;
-        const double slack = slack_ + static_cast<double>(panel_residual) * residual_to_slack_ * to_score;
+        const double to_score = 1.0 / (terms_.inverse_scale * static_cast<double>(ref_inverse_scale));
+        const double score = dot * to_score - terms_.bias;
+        const double slack = terms_.slack + static_cast<double>(panel_residual) * residual_to_slack_ * to_score;
         return {static_cast<float>(score - slack), static_cast<float>(score + slack)};
     }
 
    private:
-    double bias_;
-    double inverse_scale_;
-    double slack_;              // eps_u |v^| + rounding, of the interval's ends to float too
+    ReachTerms terms_;          // slack: eps_u |v^| + rounding, of the interval's ends to float too
     double residual_to_slack_;
 };
 

@@ -13,6 +13,15 @@ NormOrder::NormOrder(const double* norm_of_row, std::int64_t num_rows) : row(sta
     for (const std::int64_t r : row) norm.push_back(norm_of_row[r]);
 }
 
+NormOrder NormOrder::part(std::int64_t first, std::int64_t step) const {
+    NormOrder some(nullptr, 0);
+    for (std::int64_t p = first; p < size(); p += step) {
+        some.row.push_back(row[static_cast<std::size_t>(p)]);
+        some.norm.push_back(norm[static_cast<std::size_t>(p)]);
+    }
+    return some;
+}
+
 Range NormOrder::valid(double query_norm, double tau, Direction direction) const {
     if (direction == Direction::both) return {0, size()};
     const auto edge = std::partition_point(norm.begin(), norm.end(), [&](double ref_norm) {

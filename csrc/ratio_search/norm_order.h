@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "exact_dot.h"
 #include "ratio_search.h"
 
 namespace asl::ratio_search {
@@ -20,13 +21,14 @@ struct NormOrder {
     std::vector<double> norm;       // its predicate norm, falling
 
     NormOrder(const double* norm_of_row, std::int64_t num_rows);
-    explicit NormOrder(const Rows& refs) : NormOrder(refs.norm, refs.num_rows) {}
     std::int64_t size() const { return static_cast<std::int64_t>(row.size()); }
+    // Positions first, first + step, ...: still in norm order.
+    NormOrder part(std::int64_t first, std::int64_t step) const;
     Range valid(double query_norm, double tau, Direction direction) const;
 };
 
 // The per-pair test, written once: the bisection and every mask ask exactly this.
-inline bool may_be_copy(double query_norm, double ref_norm, double tau) { return query_norm / ref_norm <= tau; }
+ASL_HOST_DEVICE inline bool may_be_copy(double query_norm, double ref_norm, double tau) { return query_norm / ref_norm <= tau; }
 
 std::vector<Range> valid_ranges(const NormOrder& order, const Rows& queries, const Wanted& wanted);
 

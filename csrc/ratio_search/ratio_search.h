@@ -36,6 +36,9 @@ struct Counts {
     std::atomic<std::int64_t> scored{0};    // pairs scored exactly
 };
 
+// Told in one line what was done otherwise than asked; from any thread.
+using Say = std::function<void(const std::string& what)>;
+
 struct Wanted {
     std::int64_t k = 0;                 // most pairs of a query; 0: no limit
     const double* min_score = nullptr;  // one per query, inclusive; -infinity: none
@@ -44,6 +47,7 @@ struct Wanted {
     Direction direction = Direction::copy;
     Counts* counts = nullptr;            // added to, where it is given
     const std::int64_t* rank = nullptr;  // one per reference, distinct: breaks ties in place of the row; < 0: not searched
+    const Say* say = nullptr;
 };
 
 struct Pair {
@@ -97,8 +101,16 @@ enum class Grouping { never, if_it_pays, always };
 std::unique_ptr<Refs> prepare_cpu(const StoredRows& refs, const StoredCodes* codes, std::int64_t hit_bytes,
                                   int num_threads, const std::string& instructions, Grouping grouping);
 
-// The chunked scan of the CUDA path with the CPU standing in for the device: for tests.
-std::unique_ptr<Refs> prepare_chunked_on_host(const Rows& refs, std::int64_t chunk_rows, std::int64_t capacity);
+// What a search on GPUs may take, beside the references.
+struct GpuLimits {
+    std::int64_t chunk_rows = std::int64_t{1} << 18;  // references that are screened between two looks at the floors
+    std::int64_t capacity = 1024;                     // entries of a list, at least
+    std::int64_t buffer_bytes = std::int64_t{1} << 30;  // for the queries of a batch; fewer bytes, more batches
+};
+
+// The GPU path with this machine emulating num_gpus GPUs of gpu_bytes: for tests. seed: of the order of their threads.
+std::unique_ptr<Refs> prepare_emulated(const StoredRows& refs, int num_gpus, std::int64_t gpu_bytes, const GpuLimits& limits,
+                                       int num_threads, unsigned seed);
 
 #if defined(ASL_FAST_WITH_CUDA)
 struct CudaInfo {
@@ -106,7 +118,9 @@ struct CudaInfo {
     std::string problem;  // why there is none, in the driver's words
 };
 CudaInfo cuda_info();
-std::unique_ptr<Refs> prepare_cuda(const Rows& refs);
+std::vector<std::int64_t> cuda_free_bytes(const std::vector<int>& devices);
+// devices: CUDA's numbers, each once; every one holds an even share of the rows.
+std::unique_ptr<Refs> prepare_cuda(const StoredRows& refs, const std::vector<int>& devices, const GpuLimits& limits, int num_threads);
 #endif
 
 // Instruction sets compiled in, best first, and those of them that this machine runs.

@@ -40,7 +40,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from asl_fast import _C
 from asl_fast.kernels.ratio_search.codes import Codes, encode
-from asl_fast.kernels.ratio_search.memory import HIT_BYTES, Share, share
+from asl_fast.kernels.ratio_search.devices import gpus_of, usable_gpus
+from asl_fast.kernels.ratio_search.memory import GPU_HIT_BYTES, HIT_BYTES, Share, gpu_share, share
 from asl_fast.kernels.ratio_search.rows import (
     WHO,
     StoredRows,
@@ -55,11 +56,10 @@ from asl_fast.records import Candidates, Pairs
 
 __all__ = [
     "DIRECTIONS", "HIT_BYTES", "MAX_BIAS", "MAX_DIMS", "MAX_REFS", "Codes", "PreparedRefs", "Progress",
-    "Question", "Share", "StoredRows", "ask", "check_count", "checked_norms", "encode", "path_of", "share",
-    "stored_rows",
+    "Question", "Share", "StoredRows", "ask", "check_count", "checked_norms", "encode", "gpu_share",
+    "gpus_of", "path_of", "share", "stored_rows", "usable_gpus",
 ]  # fmt: skip
 
-DEVICES = ("cpu", "cuda")
 DIRECTIONS = ("copy", "original", "both")
 GROUPINGS = ("auto", "always", "never")
 MAX_REFS = 2**32 - 1  # a position is 32 bits wide in the screen's buffers
@@ -77,7 +77,9 @@ class PreparedRefs:
     norms in the predicate and the ratio, never in the score.
     codes: of all of row_ND, as `encode` makes them; then the rows are only read where survivors are scored.
     They are trusted: codes of other rows would hide pairs.
-    hit_bytes: for hits that wait to be scored, in each thread of a search; fewer cost time.
+    hit_bytes: for hits that wait to be scored, in each thread of a search, or of a batch of queries on a GPU;
+    fewer cost time.
+    device: "cpu", "cuda", or GPUs by number, "cuda:0,1": each then holds an even share of the references.
     grouping: "always" orders the rows by likeness, so that a search skips most of what is far from a query;
     "auto" does where a sample has many near rows. On a CPU; preparing then takes several times as long.
     """
@@ -92,12 +94,11 @@ class PreparedRefs:
         name: str = "references",
         ids: Sequence[str] | None = None,
         codes: Codes | None = None,
-        hit_bytes: int = HIT_BYTES,
+        hit_bytes: int | None = None,
         grouping: str = "never",
         _instructions: str = "",
     ) -> None:
-        if device not in DEVICES:
-            raise ValueError(f"{WHO}: device must be one of {', '.join(DEVICES)}, got {device!r}")
+        gpus = usable_gpus(device)
         if grouping not in GROUPINGS:
             raise ValueError(f"{WHO}: grouping must be one of {', '.join(GROUPINGS)}, got {grouping!r}")
         self.device = device
@@ -116,14 +117,16 @@ class PreparedRefs:
         else:
             own_norm_N = codes.row_norm_N
         norm_N = own_norm_N if norm_N is None else checked_norms(norm_N, self.num_rows, f"norms of {name}")
-        if device == "cuda":
-            check_cuda()
-            self._native = _C.prepare_cuda(float32_rows(rows, name), own_norm_N, norm_N)
+        if gpus:
+            self._native = _C.prepare_cuda(
+                rows.array_ND, own_norm_N, norm_N, gpus, hit_bytes or GPU_HIT_BYTES, self.num_threads
+            )
         else:
             given = None if codes is None else (codes.code_ND, codes.scale_N, codes.residual_N)
             self._native = _C.prepare_cpu(
-                rows.array_ND, own_norm_N, norm_N, given, hit_bytes, self.num_threads, _instructions, grouping
-            )
+                rows.array_ND, own_norm_N, norm_N, given, hit_bytes or HIT_BYTES, self.num_threads,
+                _instructions, grouping,
+            )  # fmt: skip
 
     def __len__(self) -> int:
         return int(self.num_rows)
@@ -315,22 +318,7 @@ def ask(
 
 def path_of(device: str) -> str:
     """What would run: the best instruction set of this machine, or "cuda"."""
-    return "cuda" if device == "cuda" else str(_C.build_info()["chosen"])
-
-
-def check_cuda() -> None:
-    """ValueError if device='cuda' can't work here, with the way out."""
-    info = _C.build_info()
-    if not info["with_cuda"]:
-        raise ValueError(
-            f"{WHO}: device 'cuda' was asked of a build without CUDA; use device 'cpu', or install again "
-            "with nvcc on PATH and ASL_FAST_CUDA=ON"
-        )
-    if not info["cuda_devices"]:
-        raise ValueError(
-            f"{WHO}: device 'cuda' was asked for but no GPU can be used ({info['cuda_problem']}); "
-            "use device 'cpu', or install an NVIDIA driver for this GPU"
-        )
+    return "cuda" if gpus_of(device) else str(_C.build_info()["chosen"])
 
 
 def check_count(number: int, name: str, largest: int) -> None:

@@ -1,4 +1,4 @@
-"""What a search on the CPU holds in memory, and how a budget is shared out."""
+"""What a search holds in memory, on the CPU or on GPUs, and how a budget is shared out."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ _PACKED_BYTES = 1 << 19  # queries of a block (kBlockBytes in ratio_search_cpu.c
 _BLOCK_BYTES = 1 << 20  # of rows on their way to codes (kBlockBytes in stored_rows.cpp)
 _PANEL_QUERIES = 32  # kMaxQueries in screen.h
 _HIT = 12  # bytes of a Hit in shortlist.h
+GPU_HIT_BYTES = 1 << 30  # of a batch of queries, where memory is no concern
+_LEAST_GPU_HIT_BYTES = 16 << 20
+_GPU_ROW_COLUMNS = 32  # bytes beside a row's codes and floats: scale, residual, norm, place, rank
+_GPU_ENTRY = 16  # bytes of an Entry in gpu.h
 _ROW_COLUMNS = 48  # bytes beside a row's codes: norms, order, rank, scale, residual
 
 
@@ -54,6 +58,35 @@ def share(memory_budget: int, *, num_dims: int, num_threads: int | None = None) 
     return Share(
         num_rows=(memory_budget - num_threads * (fixed + hit_bytes)) // row_bytes, hit_bytes=hit_bytes
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuShare(Share):
+    """Rows that are prepared at once on all GPUs, and bytes of a batch of queries on each."""
+
+    def check_k(self, k: int) -> None:
+        """ValueError if the list of a query doesn't fit."""
+        if self.hit_bytes < (needed := 4 * k * _GPU_ENTRY):
+            raise ValueError(
+                f"{WHO}: k={k} needs {needed} bytes for a query's list but the GPU's memory leaves "
+                f"{self.hit_bytes}; raise memory_budget, or lower k"
+            )
+
+
+def gpu_share(memory_budget: int, *, num_dims: int, num_gpus: int) -> GpuShare:
+    """A budget in bytes for what each GPU holds: its rows, as floats and codes, and a batch of queries.
+
+    ValueError if it is below the least that works.
+    """
+    row_bytes = _padded(num_dims) + 4 * num_dims + _GPU_ROW_COLUMNS
+    least = _LEAST_GPU_HIT_BYTES + _LEAST_ROWS * row_bytes
+    if memory_budget < least:
+        raise ValueError(
+            f"{WHO}: memory_budget must be at least {least} bytes ({least / 2**20:.1f}M) for {num_dims} "
+            f"columns on a GPU, got {memory_budget}; raise it, or free the GPU's memory"
+        )
+    hit_bytes = min(max(memory_budget // 4, _LEAST_GPU_HIT_BYTES), GPU_HIT_BYTES)
+    return GpuShare(num_rows=num_gpus * ((memory_budget - hit_bytes) // row_bytes), hit_bytes=hit_bytes)
 
 
 def _padded(num_dims: int) -> int:

@@ -14,6 +14,7 @@ from asl_fast import _C
 from asl_fast.records import check_directions
 
 WHO = "ratio_search"
+_DLPACK_CPU, _DLPACK_PINNED = 1, 3  # kinds of memory that NumPy reads
 BFLOAT16 = np.dtype(np.uint16)  # what the bits of bfloat16 are kept in: NumPy has no such type
 
 
@@ -38,7 +39,8 @@ class StoredRows:
 def stored_rows(rows: ArrayLike | StoredRows, name: str) -> StoredRows:
     """`rows` as a C-contiguous (N, D) array, in the caller's own memory where it can be.
 
-    bfloat16 comes as a torch.Tensor or an ml_dtypes array. ValueError says what is wrong.
+    bfloat16 comes as a torch.Tensor or an ml_dtypes array. Rows on a GPU (a torch.Tensor, a CuPy array,
+    anything of DLPack) are copied from there. ValueError says what is wrong.
     """
     if isinstance(rows, StoredRows):
         return rows
@@ -99,10 +101,28 @@ def _as_array(rows: ArrayLike, name: str) -> tuple[NDArray[Any], bool]:
     """The array over the rows' memory, and whether its 16 bits are a bfloat16."""
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(rows, torch.Tensor):
-        array = np.asarray(rows)
+        array = np.asarray(_from_gpu(rows, name))
         return array, array.dtype.name == "bfloat16"
-    if rows.device.type != "cpu":
+    if rows.device.type not in ("cpu", "cuda"):
         raise ValueError(f"{WHO}: {name} lie on {rows.device}; pass rows.cpu()")
-    if rows.dtype != torch.bfloat16:
-        return np.asarray(rows.detach()), False
-    return rows.detach().view(torch.int16).numpy(), True
+    here = rows.detach().cpu()
+    if here.dtype != torch.bfloat16:
+        return np.asarray(here), False
+    return here.view(torch.int16).numpy(), True
+
+
+def _from_gpu(rows: ArrayLike, name: str) -> ArrayLike:
+    """Other libraries' arrays on a GPU, brought to this machine's memory; anything else as it is."""
+    where = getattr(rows, "__dlpack_device__", None)
+    if where is None or where()[0] in (_DLPACK_CPU, _DLPACK_PINNED):
+        return rows
+    if callable(get := getattr(rows, "get", None)):  # CuPy's, in any version
+        array: ArrayLike = get()
+        return array
+    try:
+        return np.from_dlpack(rows, device="cpu", copy=True)  # type: ignore[arg-type]
+    except (BufferError, TypeError, RuntimeError) as error:
+        raise ValueError(
+            f"{WHO}: {name} ({type(rows).__name__}) lie on another device and can't be copied from it "
+            f"({error}); bring them to the CPU first"
+        ) from None

@@ -13,10 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asl_fast import _C
 from asl_fast.errors import InputError
 from asl_fast.indexes import FaissIndex, Index
-from asl_fast.indexes.faiss_index import ShortAnswer, files
+from asl_fast.indexes.faiss_index import ShortAnswer, files, lists
+from asl_fast.indexes.faiss_index.lists import GpuLists
 from asl_fast.indexes.recall import measured_recall
+from asl_fast.kernels.rescore import Rescorer
 from asl_fast.records import Embeddings
 
 faiss = pytest.importorskip("faiss")
@@ -381,3 +384,41 @@ def test_without_faiss_the_way_out_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(InputError, match=r"pip install 'asl-fast\[faiss\]', or 'faiss-gpu>=1.15'"):
         FaissIndex(REFS, "Flat")
+
+
+@pytest.mark.parametrize("factory", ["Flat", "IVF4,Flat", "PQ4x4"])
+@pytest.mark.parametrize("direction", ["copy", "both"])
+def test_lists_and_scores_as_on_a_gpu_join_to_the_answer_of_the_cpu(factory, direction):
+    """FAISS is told addresses, and the kernel runs in emulated thread blocks: all but the GPU itself."""
+    rng = np.random.default_rng(3)
+    ref_ND, query_QD = (rng.standard_normal((n, 16)).astype(np.float32) for n in (400, 30))
+    index = FaissIndex(ref_ND, factory, params={"nprobe": 4} if "IVF" in factory else {})
+    want = index.search(query_QD, 5, direction=direction)
+    on_gpu = GpuLists.__new__(GpuLists)
+    on_gpu._hold(index._index, index._order, "cpu")
+    own_norm_N = _C.row_norms(ref_ND, 1)
+    kernel = _C.emulated_rescorer(ref_ND, own_norm_N, own_norm_N, 64, 1 << 20, seed=0)
+    index._lists, index._rescorer = on_gpu, Rescorer(ref_ND, _gpu=kernel)
+    found = index.search(query_QD, 5, direction=direction)
+    if "PQ" not in factory:  # without selectors other codes are listed
+        for name, column in vars(want).items():
+            np.testing.assert_array_equal(getattr(found, name), column)
+    assert (found.ref_row_QK >= 0).sum() >= 0.9 * (want.ref_row_QK >= 0).sum()
+
+
+def test_a_list_on_a_gpu_ends_where_faiss_ends_it_and_that_is_told(monkeypatch):
+    monkeypatch.setattr(lists, "_MOST_ON_GPU", 20)
+    rng = np.random.default_rng(4)
+    ref_ND, query_QD = (rng.standard_normal((n, 8)).astype(np.float32) for n in (300, 10))
+    short = []
+    index = FaissIndex(ref_ND, "Flat", tell_short=short.append)
+    index._lists = GpuLists.__new__(GpuLists)
+    index._lists._hold(index._index, index._order, "cpu")
+    found = index.search(query_QD, 30, direction="both")
+    assert short == [10] and ((found.ref_row_QK >= 0).sum(axis=1) == 20).all()
+
+
+@pytest.mark.skipif(bool(_C.build_info()["cuda_devices"]), reason="there is a GPU")
+def test_faiss_on_a_gpu_that_is_not_there_is_one_line():
+    with pytest.raises(ValueError, match="device 'cuda' was asked"):
+        FaissIndex(np.eye(3, dtype=np.float32), "Flat", device="cuda")

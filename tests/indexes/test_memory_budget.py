@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import weakref
@@ -20,7 +21,7 @@ from asl_fast.indexes import Index
 from asl_fast.indexes.folder import IndexFolder, Snapshot
 from asl_fast.indexes.parts import Part, Parts, PreparedPart
 from asl_fast.indexes.searchable import Searchable
-from asl_fast.kernels.ratio_search import Share, share
+from asl_fast.kernels.ratio_search import Share, gpu_share, gpus_of, share
 from asl_fast.records import Embeddings, Pairs
 
 
@@ -197,3 +198,38 @@ def test_every_pair_above_a_score_prepares_each_slice_once_and_one_at_a_time() -
     index._parts = Parts(parts, keep=False)
     batches = list(index.pairs_above(query_QD, 0.2, batch_pairs=100, direction="both"))
     assert len(batches) > 50 and len(made) == 5
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    budget=st.integers(1 << 20, 1 << 38),
+    num_dims=st.sampled_from([1, 64, 65, 2048]),
+    num_gpus=st.integers(1, 8),
+)
+def test_what_a_gpu_holds_keeps_to_its_budget(budget: int, num_dims: int, num_gpus: int) -> None:
+    try:
+        mine = gpu_share(budget, num_dims=num_dims, num_gpus=num_gpus)
+    except ValueError as error:
+        least = int(re.search(r"at least (\d+) bytes", str(error))[1])  # type: ignore[index]
+        assert budget < least
+        assert gpu_share(least, num_dims=num_dims, num_gpus=num_gpus).num_rows >= 1024 * num_gpus
+        return
+    floats, codes, columns = 4 * num_dims, -(-num_dims // 64) * 64, 8 + 8 + 8 + 8
+    assert mine.num_rows // num_gpus * (floats + codes + columns) + mine.hit_bytes <= budget
+    assert mine.num_rows >= 1024
+    with pytest.raises(ValueError, match="bytes for a query's list but the GPU's memory leaves"):
+        mine.check_k(mine.hit_bytes)
+    mine.check_k(10)
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus"), [("cpu", []), ("cuda", [0]), ("cuda:3", [3]), ("cuda:0,2", [0, 2])]
+)
+def test_devices_are_named_as_pytorch_names_them(device: str, gpus: list[int]) -> None:
+    assert gpus_of(device) == gpus
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:", "cuda:0,0", "cuda:-1", "cuda:0,", "CUDA"])
+def test_other_devices_are_refused(device: str) -> None:
+    with pytest.raises(ValueError, match="device must "):
+        gpus_of(device)

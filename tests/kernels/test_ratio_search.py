@@ -20,6 +20,28 @@ PATHS = _C.build_info()["cpu_paths"]
 
 
 @dataclass(frozen=True)
+class Gpus:
+    """Emulated ones. seed: of the order in which their threads run."""
+
+    num_gpus: int = 1
+    gpu_bytes: int = 1 << 30
+    chunk_rows: int = 1 << 18
+    capacity: int = 1024
+    buffer_bytes: int = 1 << 30
+    seed: int = 0
+
+
+GPUS = st.builds(
+    Gpus,
+    num_gpus=st.sampled_from([1, 1, 2, 5]),
+    chunk_rows=st.sampled_from([33, 200, 1000]),
+    capacity=st.sampled_from([1, 16, 4000]),
+    buffer_bytes=st.sampled_from([1, 1 << 16, 1 << 30]),
+    seed=st.integers(0, 2**31),
+)
+
+
+@dataclass(frozen=True)
 class Case:
     """One search: what is asked, of which rows."""
 
@@ -84,9 +106,9 @@ class Case:
         case = self if capped else replace(self, k=len(self.ref_ND))
         return plain.best_pairs(case.expected(), num_pairs)
 
-    def in_chunks(self, chunk_rows: int, capacity: int) -> tuple[_C.Refs, _C.Asked]:
+    def on(self, gpus: Gpus) -> tuple[_C.Refs, _C.Asked]:
         ref_norm_N, query_norm_Q = plain.row_norms(self.ref_ND), plain.row_norms(self.query_QD)
-        refs = _C.prepare_chunked_on_host(self.ref_ND, ref_norm_N, self.ref_norm_N, chunk_rows, capacity)
+        refs = _C.prepare_emulated(self.ref_ND, ref_norm_N, self.ref_norm_N, **vars(gpus))
         floor_Q, bias_Q = np.full((2, len(self.query_QD)), [[-np.inf], [0]])
         bias_Q[:] = self.bias
         if self.min_score is not None:
@@ -234,10 +256,13 @@ def test_a_row_without_direction_is_refused_by_its_number(
         PreparedRefs(good_ND if side == "queries" else row_ND).search(row_ND)
 
 
-@settings(max_examples=150, deadline=None)
-@given(case=cases(), chunk_rows=st.sampled_from([1, 7, 64, 1000]), capacity=st.sampled_from([1, 3, 16, 4000]))
-def test_chunks_with_overflowing_buffers_drop_no_pair(case: Case, chunk_rows: int, capacity: int) -> None:
-    refs, asked = case.in_chunks(chunk_rows, capacity)
+EMULATED = settings(max_examples=40, deadline=None)  # the kernels of the GPU path, in emulated thread blocks
+
+
+@EMULATED
+@given(case=cases(), gpus=GPUS)
+def test_lists_of_the_gpu_path_that_overflow_drop_no_pair(case: Case, gpus: Gpus) -> None:
+    refs, asked = case.on(gpus)
     assert_same_bits(case.expected(), refs.search(asked, case.k, 1, None))
 
 
@@ -259,20 +284,68 @@ def test_the_best_pairs_of_all_queries_are_those_of_the_brute_force(
     assert_same_bits(expected, case.best_pairs(path, num_threads, num_pairs, capped))
 
 
-@settings(max_examples=150, deadline=None)
-@given(
-    case=cases(),
-    chunk_rows=st.sampled_from([1, 7, 64, 1000]),
-    capacity=st.sampled_from([1, 3, 16, 4000]),
-    num_pairs=NUM_PAIRS,
-    capped=st.booleans(),
-)
-def test_the_best_pairs_in_chunks_are_those_of_the_brute_force(
-    case: Case, chunk_rows: int, capacity: int, num_pairs: int, capped: bool
+@EMULATED
+@given(case=cases(), gpus=GPUS, num_pairs=NUM_PAIRS, capped=st.booleans())
+def test_the_best_pairs_of_the_gpu_path_are_those_of_the_brute_force(
+    case: Case, gpus: Gpus, num_pairs: int, capped: bool
 ) -> None:
-    refs, asked = case.in_chunks(chunk_rows, capacity)
+    refs, asked = case.on(gpus)
     found = refs.best_pairs(asked, case.k if capped else 0, num_pairs, 1, None)
     assert_same_bits(case.expected_pairs(num_pairs, capped), found)
+
+
+def of_a_size(num_queries: int, num_refs: int, num_dims: int, **changes: object) -> Case:
+    rng = np.random.default_rng(num_refs)
+    row_ND = rows_of("normal", num_queries + num_refs, num_dims, rng)
+    asked = {
+        "query_QD": row_ND[:num_queries],
+        "ref_ND": row_ND[num_queries:],
+        "query_norm_Q": rng.uniform(1, 2, num_queries),
+        "ref_norm_N": rng.uniform(1, 2, num_refs),
+        "k": 3,
+        "tau_Q": rng.choice([0.8, 1.0, 1.2], num_queries),
+        "min_score": None,
+        "direction": "copy",
+    }
+    return Case(**{**asked, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("num_dims", [63, 64, 65, 200])
+def test_many_tiles_of_the_gpu_path_find_what_the_brute_force_finds(num_dims: int) -> None:
+    """More queries than a tile, more references than a strip, dimensions about a slice."""
+    case = of_a_size(150, 2500, num_dims)
+    refs, asked = case.on(Gpus(capacity=256))
+    counts: dict[str, int] = {}
+    assert_same_bits(case.expected(), refs.search(asked, case.k, 1, None, counts))
+    assert counts["scored"] < 0.3 * counts["screened"]  # the screen does keep most pairs out
+
+
+def test_a_batch_that_finds_no_room_on_the_gpu_is_halved_and_that_is_said() -> None:
+    case = of_a_size(40, 300, 8)
+    refs, asked = case.on(Gpus(gpu_bytes=200_000, capacity=256))
+    with pytest.warns(RuntimeWarning, match="queries at a time; taking half as many"):
+        found = refs.search(asked, case.k, 1, None)
+    assert_same_bits(case.expected(), found)
+    refs, asked = case.on(Gpus(gpu_bytes=40_000, capacity=256))
+    with pytest.raises(ValueError, match="for one query; prepare fewer rows"):
+        refs.search(asked, 250, 1, None)
+
+
+def test_references_that_find_no_room_on_the_gpu_are_refused_with_the_way_out() -> None:
+    with pytest.raises(ValueError, match=r"the emulated GPU has .* free .* for the references; give a"):
+        of_a_size(4, 300, 8).on(Gpus(gpu_bytes=10_000))
+
+
+def test_a_search_on_the_gpu_path_can_be_stopped_and_leaves_no_memory_behind() -> None:
+    case = of_a_size(5, 2000, 8)
+    refs, asked = case.on(Gpus(gpu_bytes=1_000_000, capacity=256, chunk_rows=33))
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    for _ in range(20):
+        with pytest.raises(KeyboardInterrupt):
+            refs.search(asked, case.k, 1, stop)
 
 
 def large_case(kind: str, *, num_dims: int = 9, num_refs: int = 4000, k: int = 5, **changes: object) -> Case:

@@ -97,6 +97,49 @@ def test_a_tensor_elsewhere_is_refused_with_the_way_out() -> None:
         PreparedRefs(torch.empty(2, 3, device="meta"))
 
 
+class OnGpu:
+    """An array as a library shows one that lies on a GPU (DLPack's kind 2)."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self.array = array
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 2, 0
+
+
+class CuPyArray(OnGpu):
+    def get(self) -> NDArray[Any]:
+        return self.array
+
+    def __array__(self) -> None:
+        raise TypeError("Implicit conversion to a NumPy array is not allowed")  # as CuPy says
+
+
+class DlpackArray(OnGpu):
+    def __dlpack__(self, *, dl_device: tuple[int, int], copy: bool, **rest: object) -> object:
+        assert dl_device[0] == 1 and copy  # asked for a copy in this machine's memory
+        return self.array.__dlpack__(**rest)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [CuPyArray, DlpackArray])
+def test_rows_on_a_gpu_are_copied_from_there(kind: type[OnGpu]) -> None:
+    row_ND = np.random.default_rng(3).standard_normal((30, 16)).astype(np.float32)
+    found = PreparedRefs(kind(row_ND)).search(kind(row_ND), k=2)  # type: ignore[arg-type]
+    assert_same(found, PreparedRefs(row_ND).search(row_ND, k=2))
+
+
+class StuckArray(OnGpu):
+    def __dlpack__(self, **_: object) -> object:
+        raise BufferError("no copies")
+
+
+def test_rows_on_a_gpu_that_cannot_be_copied_are_refused_by_name() -> None:
+    with pytest.raises(
+        ValueError, match=r"references \(StuckArray\) lie on another device and can't be copied"
+    ):
+        PreparedRefs(StuckArray(np.ones((2, 2))))  # type: ignore[arg-type]
+
+
 def test_bits_without_a_type_are_refused() -> None:
     with pytest.raises(ValueError, match="got uint16"):
         PreparedRefs(np.ones((2, 3), BFLOAT16))

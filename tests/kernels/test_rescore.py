@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asl_fast import _C
 from asl_fast.kernels.ratio_search import DIRECTIONS, PreparedRefs, ask
 from asl_fast.kernels.rescore import Rescorer
 from asl_fast.kernels.rescore import reference as plain
@@ -51,6 +52,60 @@ def test_every_answer_is_the_formula_bit_for_bit(data: st.DataObject) -> None:
         rescorer = Rescorer(ref_ND, norm_N=ref_norm_N, num_threads=num_threads)
         found = rescorer.best(candidate_QF, ask(query_QD, tau=tau_Q, norm_Q=query_norm_Q, **asked), k)
         assert_same(found, expected)
+    if data.draw(st.integers(0, 9)) == 0:  # the GPU path's kernels, emulated: slow
+        capacity, buffer_bytes = data.draw(st.sampled_from([(1, 1), (16, 1 << 15), (1024, 1 << 30)]))
+        gpu = on_emulated_gpu(ref_ND, ref_norm_N, capacity=capacity, buffer_bytes=buffer_bytes)
+        assert_same(
+            gpu.best(candidate_QF, ask(query_QD, tau=tau_Q, norm_Q=query_norm_Q, **asked), k), expected
+        )
+
+
+def on_emulated_gpu(ref_ND, norm_N, *, capacity=1024, buffer_bytes=1 << 30):
+    own_norm_N = _C.row_norms(ref_ND, 1)
+    gpu = _C.emulated_rescorer(ref_ND, own_norm_N, norm_N, capacity, buffer_bytes, seed=1)
+    return Rescorer(ref_ND, norm_N=norm_N, _gpu=gpu)
+
+
+class OnGpu:
+    """Candidates as an array on a GPU shows them; the emulated one's memory is this machine's."""
+
+    def __init__(self, array, **changes):
+        self.array = array
+        self.__cuda_array_interface__ = {**array.__array_interface__, **changes}
+
+
+def test_candidates_on_the_gpu_are_scored_where_they_are():
+    rng = np.random.default_rng(5)
+    ref_ND, query_QD = (rng.standard_normal((n, 70)).astype(np.float32) for n in (200, 12))
+    candidate_QF = rng.integers(-1, 200, (12, 90))
+    norm_N = rng.uniform(1, 2, 200)
+    want = Rescorer(ref_ND, norm_N=norm_N).best(candidate_QF, ask(query_QD, norm_Q=np.full(12, 1.5)), 7)
+    rescorer, question = on_emulated_gpu(ref_ND, norm_N), ask(query_QD, norm_Q=np.full(12, 1.5))
+    assert_same(rescorer.best(OnGpu(candidate_QF), question, 7), vars(want).values())
+    for wrong in (-2, 200):
+        candidate_QF[3, 4] = wrong
+        with pytest.raises(ValueError, match="must be rows of the 200 references, or -1 for none; 1 are not"):
+            rescorer.best(OnGpu(candidate_QF), question, 7)
+
+
+@pytest.mark.parametrize(
+    "candidates",
+    [
+        OnGpu(np.zeros((3, 4), np.int32)),
+        OnGpu(np.zeros((2, 4), np.int64)),
+        OnGpu(np.zeros(3, np.int64)),
+        OnGpu(np.zeros((3, 4), np.int64), strides=(8, 24)),
+    ],
+)
+def test_candidates_on_the_gpu_of_another_shape_are_refused(candidates):
+    rescorer = on_emulated_gpu(np.eye(3, dtype=np.float32), np.ones(3))
+    with pytest.raises(ValueError, match=r"candidates on a GPU must be int64 of shape \(3, F\)"):
+        rescorer.best(candidates, ask(np.eye(3, dtype=np.float32)), 1)
+
+
+def test_one_gpu_at_most_scores_candidates():
+    with pytest.raises(ValueError, match=r"device 'cuda' was asked|the CPU or one GPU|names GPU 1"):
+        Rescorer(np.eye(3, dtype=np.float32), device="cuda:0,1")
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)

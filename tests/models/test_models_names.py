@@ -12,7 +12,14 @@ import torch
 from safetensors.torch import save_file
 
 from asl_fast.errors import InputError
-from asl_fast.models import SHIPPED, has_unit_rows, load_descriptor, save_descriptor
+from asl_fast.models import (
+    BACKGROUND,
+    SHIPPED,
+    find_background,
+    has_unit_rows,
+    load_descriptor,
+    save_descriptor,
+)
 
 
 @pytest.fixture
@@ -59,6 +66,17 @@ def test_a_hub_name_gives_the_folder_that_was_saved(hub, tmp_path, tiny, name):
     saved = save_descriptor(tmp_path / "model", tiny, tiny.config)
     shutil.copytree(tmp_path / "model", hub("someone/copies"), dirs_exist_ok=True)
     assert load_descriptor(name).fingerprint == saved
+
+
+@pytest.mark.parametrize("name", ["hf-hub:someone/copies", "someone/copies"])
+def test_a_background_comes_with_a_hub_name_as_with_a_folder(hub, tmp_path, name):
+    snapshot = hub("someone/copies")
+    assert find_background(name) is find_background(tmp_path) is find_background("nowhere.pt") is None
+    for folder in (snapshot, tmp_path):
+        (folder / BACKGROUND).write_bytes(b"rows")
+        assert find_background(name if folder == snapshot else tmp_path) == folder / BACKGROUND
+    with pytest.raises(InputError, match="no/body is not in its local cache"):
+        find_background("hf-hub:no/body")
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ std::vector<Pair> brute_force(const Owned& queries, std::int64_t q, const Owned&
     for (std::int64_t r = 0; r < refs.rows().num_rows; ++r) {
         const bool copy = queries.rows().norm[q] / refs.rows().norm[r] <= wanted.tau[q];
         const bool valid = wanted.direction == Direction::both || copy == (wanted.direction == Direction::copy);
-        const Pair pair{exact_score(queries, q, refs, r), r};
+        const Pair pair{exact_score(queries, q, refs, r) - wanted.bias[q], r};
         const bool searched = wanted.rank == nullptr || wanted.rank[r] >= 0;
         if (valid && searched && pair.score >= wanted.min_score[q]) pairs.push_back(pair);
     }
@@ -124,13 +124,15 @@ void every_path_equals_the_brute_force() {
         const std::vector<double> tau(queries.norm.size(), trial % 3 == 0 ? 0.7 : 1.0);
         std::vector<double> min_score(queries.norm.size(), -2.0);
         for (std::size_t q = trial % 4; q < min_score.size(); q += 2) min_score[q] = 0.05;
+        std::vector<double> bias(queries.norm.size(), 0.0);
+        for (std::size_t q = trial % 2; q < bias.size(); q += 3) bias[q] = 0.3 * static_cast<double>(q % 5) - 0.7;
         std::vector<std::int64_t> rank(refs.norm.size());
         std::iota(rank.begin(), rank.end(), 0);
         std::shuffle(rank.begin(), rank.end(), random);
         for (std::size_t r = 0; r < rank.size(); r += 5) rank[r] = trial % 5 == 0 ? -1 : rank[r];
-        const Wanted wanted{pick({1, 10, 600}), min_score.data(), tau.data(), static_cast<Direction>(trial % 3),
+        const Wanted wanted{pick({1, 10, 600}), min_score.data(), bias.data(), tau.data(), static_cast<Direction>(trial % 3),
                             nullptr, trial % 2 == 0 ? nullptr : rank.data()};
-        const Wanted no_limit{trial % 4 == 1 ? wanted.k : 0, wanted.min_score, wanted.tau, wanted.direction, nullptr, wanted.rank};
+        const Wanted no_limit{trial % 4 == 1 ? wanted.k : 0, wanted.min_score, wanted.bias, wanted.tau, wanted.direction, nullptr, wanted.rank};
         const std::int64_t num_pairs = pick({1, 17, 500, 5000, 1 << 20});
         const std::vector<QueryPair> best = brute_force(queries, refs, no_limit, num_pairs);
         const auto agrees = [&](const Refs& prepared, int num_threads) {
@@ -148,7 +150,8 @@ void every_path_equals_the_brute_force() {
             const auto prepared = prepare_cpu(refs.stored(), nullptr, 1 << 20, 2, path, grouping);
             for (const int num_threads : {1, 2, 7}) agrees(*prepared, num_threads);
         }
-        agrees(*prepare_chunked_on_host(refs.rows(), pick({1, 50, 400}), pick({1, 7, 1000})), 1);
+        const GpuLimits limits{pick({1, 50, 400}), pick({1, 7, 1000}), pick({1, 1 << 16})};
+        if (trial % 6 == 0) agrees(*prepare_emulated(refs.stored(), 1 + trial % 4 / 2, 1 << 30, limits, 1, random()), 1);
     }
 }
 
@@ -198,7 +201,7 @@ struct Screened {
         }
         if (screen.leave != nullptr) screen.leave();
     }
-    QueryBound bound(int q, const Owned& refs) const { return {coded[q], panel.length, refs.num_dims}; }
+    QueryBound bound(int q, const Owned& refs) const { return {coded[q], panel.length, refs.num_dims, 0}; }
 };
 
 // The bound itself, for rows that quantise well and badly: every exact score lies in its interval, and no
@@ -275,7 +278,7 @@ void no_ball_hides_a_row() {
                         for (std::int64_t i = p * screen.num_refs; i < end; ++i) {
                             best = std::max(best, exact_score(queries, q, refs, order[static_cast<std::size_t>(i)]));
                         }
-                        reach[q] = QueryBound(coded[q], longest, num_dims).reach(best);
+                        reach[q] = QueryBound(coded[q], longest, num_dims, 0).reach(best);
                     }
                     bool any = false;
                     balls.centres.in_chunks([&](std::int64_t first, std::int64_t length, Chunk chunk) {
@@ -373,13 +376,13 @@ void shortlist_is_right_when_the_screen_errs_as_much_as_it_may() {
 void a_stopped_search_says_so_and_an_exception_of_a_task_arrives() {
     std::mt19937 random(4);
     const Owned refs = make_rows(kNormal, 20000, 64, random);
-    const std::vector<double> tau(refs.norm.size(), 10.0), min_score(refs.norm.size(), -2.0);
+    const std::vector<double> tau(refs.norm.size(), 10.0), min_score(refs.norm.size(), -2.0), bias(refs.norm.size());
     Found found;
     const auto prepared = prepare_cpu(refs.stored(), nullptr, 1 << 20, 2, "plain", Grouping::never);
-    CHECK(!prepared->search(refs.rows(), {10, min_score.data(), tau.data(), Direction::copy}, 2,
+    CHECK(!prepared->search(refs.rows(), {10, min_score.data(), bias.data(), tau.data(), Direction::copy}, 2,
                             [](std::int64_t, std::int64_t) { return false; }, found));
     std::vector<QueryPair> best;
-    CHECK(!prepared->best_pairs(refs.rows(), {0, min_score.data(), tau.data(), Direction::copy}, 1000, 2,
+    CHECK(!prepared->best_pairs(refs.rows(), {0, min_score.data(), bias.data(), tau.data(), Direction::copy}, 1000, 2,
                                 [](std::int64_t, std::int64_t) { return false; }, best));
     asl::Progress progress;
     bool arrived = false;

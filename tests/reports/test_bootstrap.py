@@ -147,3 +147,11 @@ def test_lists_of_other_queries_are_not_compared():
             Ranking(said, truth, all_queries(truth, said)),
             10,
         )
+
+
+def test_a_precision_of_exactly_9_of_10_is_reached():
+    said = predictions([("d", "X", 0.9, True), ("a", "A", 0.8, True)])  # the wrong pair first
+    ranking = Ranking(said, TRUTH, QUERIES)
+    rp90 = FIGURES.index("rp90")
+    assert ranking.figures(np.array([9, 0, 0, 1, 0], dtype=np.uint8))[rp90] == 1
+    assert ranking.figures(np.array([8, 0, 0, 1, 0], dtype=np.uint8))[rp90] == 0

@@ -8,6 +8,7 @@
 library.py   the library, imported when first used
 kinds.py     what must be known of kinds of FAISS indexes
 order.py     norm order, buckets of queries, selectors
+lists.py     FAISS's lists of candidates, on the CPU or on a GPU
 join.py      over-fetch, filter and re-score, double
 files.py     .faiss files and what stands beside them
 """
@@ -26,12 +27,13 @@ from numpy.typing import ArrayLike, NDArray
 from asl_fast.errors import InputError
 from asl_fast.indexes.faiss_index import files
 from asl_fast.indexes.faiss_index.join import Answer, Join, unit
-from asl_fast.indexes.faiss_index.kinds import holds_floats, most_training_rows, rows_of, search_parameters
+from asl_fast.indexes.faiss_index.kinds import holds_floats, most_training_rows, rows_of
 from asl_fast.indexes.faiss_index.library import library, threads, words
-from asl_fast.indexes.faiss_index.order import Bucket, NormOrder
+from asl_fast.indexes.faiss_index.lists import CpuLists, GpuLists, Lists
+from asl_fast.indexes.faiss_index.order import NormOrder
 from asl_fast.indexes.searchable import Searchable
 from asl_fast.indexes.stream import streamed
-from asl_fast.kernels.ratio_search import MAX_PAIRS, MAX_REFS, Progress, Question, check_count
+from asl_fast.kernels.ratio_search import MAX_PAIRS, MAX_REFS, Progress, Question, check_count, gpus_of
 from asl_fast.kernels.rescore import Rescorer
 from asl_fast.records import Candidates, Embeddings, Pairs
 
@@ -53,6 +55,8 @@ class FaissIndex(Searchable):
     factory: FAISS's index_factory string, such as "Flat", "IVF4096,Flat", "HNSW32", "IVF1024,PQ32x8"; the
     unit rows are added in norm order. path: a .faiss file in place of it, that `write` made (its rows are
     found by id), or a foreign one of the references' unit rows in their order.
+    device: "cpu", or one GPU ("cuda", "cuda:1") that a copy of the index is put on; candidates stay there to
+    be filtered and scored, and lists end after 2048 of them.
     params: FAISS's search parameters by name (nprobe, efSearch, ...), and "fetch": the length of the first
     list over k (2 where FAISS keeps floats, 10 where it keeps codes).
     tell_short(number of queries): called when FAISS's lists ended before queries had what was asked for;
@@ -69,6 +73,7 @@ class FaissIndex(Searchable):
         path: str | os.PathLike[str] | None = None,
         norms: ArrayLike | None = None,
         params: Mapping[str, float] | None = None,
+        device: str = "cpu",
         num_threads: int | None = None,
         tell_short: Callable[[int], object] | None = None,
     ) -> None:
@@ -79,7 +84,9 @@ class FaissIndex(Searchable):
         if isinstance(refs, Embeddings):
             rows, norms = refs.row_ND, refs.norm_N if norms is None else norms
             self._ids, self._fingerprint, name = refs.ids, refs.fingerprint, refs.name
-        self._rescorer = Rescorer(rows, norm_N=norms, num_threads=num_threads, name=name, ids=self._ids)
+        self._rescorer = Rescorer(
+            rows, norm_N=norms, device=device, num_threads=num_threads, name=name, ids=self._ids
+        )
         self._name, self._num_threads = name, num_threads
         self._tell_short = tell_short or _warn_of_short
         if path is None:
@@ -95,7 +102,10 @@ class FaissIndex(Searchable):
             self._check_rows(row_P)
         self._order = NormOrder(row_P, self._rescorer.norm_N)
         self._fetch_factor = self._set(dict(params or {}))
-        self._takes_selectors = self._does_take_selectors()
+        gpus = gpus_of(device)
+        self._lists: Lists = (
+            GpuLists(self._index, self._order, gpus[0]) if gpus else CpuLists(self._index, self._order)
+        )
 
     def __len__(self) -> int:
         return len(self._rescorer)
@@ -158,8 +168,11 @@ class FaissIndex(Searchable):
                 f"faiss: {question.name} have {question.num_dims} columns but the references have "
                 f"{self.num_dims}; embed both with the same model"
             )
-        join = Join(self._index, self._order, self._rescorer, question, k, self._fetch_factor)
-        return join.run(self._takes_selectors, progress)
+        join = Join(
+            self._lists, self._order, self._rescorer, question, k,
+            floats=holds_floats(self._index), fetch_factor=self._fetch_factor,
+        )  # fmt: skip
+        return join.run(progress)
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the index to a .faiss file, with the ids and norms of its rows beside it."""
@@ -204,16 +217,6 @@ class FaissIndex(Searchable):
                     f"nprobe, HNSW kinds efSearch, and all have {FETCH}"
                 ) from None
         return fetch_factor
-
-    def _does_take_selectors(self) -> bool:
-        """Whether this kind searches a part of its places only: some kinds refuse to."""
-        one_row = np.zeros((1, self.num_dims), np.float32)
-        selector = self._order.selector(Bucket(np.zeros(1, np.int64), 0, max(1, len(self) // 2)))
-        try:
-            self._index.search(one_row, 1, params=search_parameters(self._index, selector, 1, 1.0))
-        except RuntimeError:
-            return False
-        return True
 
     def _check_shape(self) -> None:
         for what, mine, theirs in (

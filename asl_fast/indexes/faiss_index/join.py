@@ -8,7 +8,7 @@ be left at that:
   rounding, so that ties aren't cut, and an index that lists everything ("Flat") gives the exact answer;
 - where it keeps codes (PQ, SQ): until k of the list are valid, or, with a lowest score, until FAISS's own
   scores lie below it and the last doubling has found nothing more;
-- or until the list ends: nothing more is listed, though more was asked for.
+- or until the list ends: nothing more is listed, though more was asked for (on a GPU after 2048 candidates).
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asl_fast.errors import InputError
-from asl_fast.indexes.faiss_index.kinds import holds_floats, search_parameters
-from asl_fast.indexes.faiss_index.library import library, threads, words
+from asl_fast.indexes.faiss_index.library import threads
+from asl_fast.indexes.faiss_index.lists import Lists
 from asl_fast.indexes.faiss_index.order import Bucket, NormOrder, buckets
 from asl_fast.kernels.ratio_search import Progress, Question
 from asl_fast.kernels.ratio_search.rows import as_float32
@@ -71,22 +70,24 @@ class Answer:
 
 
 class Join:
-    """One search. index: of FAISS, filled with unit rows; order: what stands where in it; k=None: every pair
-    with score >= min_score."""
+    """One search. lists: of a FAISS index of unit rows; order: what stands where in it; k=None: every pair
+    with score >= min_score; floats: whether FAISS keeps the rows as floats."""
 
     def __init__(
         self,
-        index: Any,
+        lists: Lists,
         order: NormOrder,
         rescorer: Rescorer,
         question: Question,
         k: int | None,
+        *,
+        floats: bool,
         fetch_factor: float | None,
     ) -> None:
-        self._index, self._order, self._rescorer = index, order, rescorer
+        self._lists, self._order, self._rescorer = lists, order, rescorer
         self._asked, self._k = question, k
         self._unit_QD = unit(question.query_QD, question.own_norm_Q)
-        self._floats = holds_floats(index)
+        self._floats = floats
         self._begin_Q, self._end_Q = order.valid(question.norm_Q, question.tau_Q, question.direction)
         self._listed_Q = np.full(len(question), -1)  # of the list before this one, as the next
         self._found_Q = np.full(len(question), -1)
@@ -95,39 +96,39 @@ class Join:
         self._first = _RANGE_FETCH if k is None else max(int(factor * k), k + 8)
         self._parts: list[tuple[NDArray[np.int64], Candidates]] = []
 
-    def run(self, takes_selectors: bool, progress: Progress | None) -> Answer:
-        """takes_selectors: of this kind of index. progress(pairs_done, pairs_in_all)."""
+    def run(self, progress: Progress | None) -> Answer:
+        """progress(pairs_done, pairs_in_all)."""
         num_queries, num_refs = len(self._asked), len(self._order)
         pending_M = np.flatnonzero(self._begin_Q < self._end_Q)
         begin_Q, end_Q = self._begin_Q, self._end_Q
-        if not takes_selectors:
+        if not self._lists.takes_selectors:
             begin_Q, end_Q = np.zeros_like(begin_Q), np.full_like(end_Q, num_refs)
         fetch = self._first
         with threads(self._rescorer.num_threads):
             while len(pending_M):
                 left, num_open = [], len(pending_M)
                 for bucket in buckets(pending_M, begin_Q, end_Q, max(1, _MOST_LISTED // fetch)):
-                    left.append(self._search(bucket, fetch, takes_selectors))
+                    left.append(self._search(bucket, fetch))
                     num_open -= len(bucket.query_B) - len(left[-1])
                     if progress is not None:
                         progress((num_queries - num_open) * num_refs, num_queries * num_refs)
                 pending_M, fetch = np.concatenate(left), 2 * fetch
         return Answer(parts=self._parts, num_short=int(self._short_Q.sum()))
 
-    def _search(self, bucket: Bucket, fetch: int, takes_selectors: bool) -> NDArray[np.int64]:
+    def _search(self, bucket: Bucket, fetch: int) -> NDArray[np.int64]:
         """Search and re-score a bucket; return the queries that need a longer list."""
         query_B = bucket.query_B
-        fetched = min(fetch, bucket.size)
-        score_BF, place_BF = self._listed(bucket, fetched, takes_selectors)
+        fetched = min(fetch, bucket.size, self._lists.most)
+        listed = self._lists.listed(self._unit_QD[query_B], bucket, fetched, fetched / self._first)
         found = self._rescorer.best(
-            np.where(place_BF >= 0, self._order.row_P[place_BF], -1),
+            listed.candidate_BF,
             self._asked.part(query_B),
             None if self._k is None else min(self._k, fetched),
         )
         found_B = (found.ref_row_QK >= 0).sum(axis=1)
-        enough_B = self._has_enough(found, found_B, query_B, score_BF[:, -1])
-        listed_B = (place_BF >= 0).sum(axis=1)
-        ended_B = (fetched == bucket.size) | ((listed_B < fetched) & (listed_B == self._listed_Q[query_B]))
+        enough_B = self._has_enough(found, found_B, query_B, listed.last_B)
+        listed_B, longest = listed.num_B, min(bucket.size, self._lists.most)
+        ended_B = (fetched == longest) | ((listed_B < fetched) & (listed_B == self._listed_Q[query_B]))
         self._listed_Q[query_B], self._found_Q[query_B] = listed_B, found_B
         exist_B = (self._end_Q - self._begin_Q)[query_B]
         wanted_B = exist_B if self._k is None else np.minimum(self._k, exist_B)
@@ -158,33 +159,6 @@ class Join:
         rounding_B = (self._rescorer.num_dims + 8) * 2.0**-23 + np.abs(bias_B) * 2.0**-50
         enough_B: NDArray[np.bool_] = last_B < floor_B - rounding_B
         return enough_B
-
-    def _listed(
-        self, bucket: Bucket, fetched: int, takes_selectors: bool
-    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """FAISS's scores as cosines and its places, best first; -1 where its list has ended."""
-        is_part = takes_selectors and bucket.size < len(self._order)
-        selector = self._order.selector(bucket) if is_part else None
-        params = search_parameters(self._index, selector, fetched, fetched / self._first)
-        unit_BD = self._unit_QD[bucket.query_B]
-        place_BF: NDArray[np.int64]
-        try:
-            score_BF, place_BF = self._index.search(
-                unit_BD, fetched, **({"params": params} if takes_selectors else {})
-            )
-        except (RuntimeError, MemoryError) as error:
-            raise InputError(
-                f"faiss: {type(self._index).__name__} can't be searched ({words(error)}); if it comes from a "
-                "file, that is damaged or was never trained"
-            ) from None
-        if place_BF.max(initial=-1) >= len(self._order):
-            raise InputError(
-                f"faiss: the index names a row {place_BF.max()}, but the references have {len(self._order)}; "
-                "fill it with their rows in order, without ids of its own"
-            )
-        is_distance = self._index.metric_type != library().METRIC_INNER_PRODUCT
-        score_BF = 1 - score_BF.astype(np.float64) / 2 if is_distance else score_BF.astype(np.float64)
-        return np.where(place_BF >= 0, score_BF, np.inf), place_BF
 
 
 def unit(row_ND: NDArray[Any], norm_N: NDArray[np.float64]) -> NDArray[np.float32]:

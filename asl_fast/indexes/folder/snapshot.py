@@ -24,7 +24,7 @@ from asl_fast.indexes.folder.shard import MAX_ROWS, Shard
 from asl_fast.indexes.folder.texts import Texts
 from asl_fast.indexes.parts import REMOVED, Part, Parts, PreparedPart, part_share
 from asl_fast.indexes.searchable import Searchable
-from asl_fast.kernels.ratio_search import HIT_BYTES, PreparedRefs, Progress, Question
+from asl_fast.kernels.ratio_search import PreparedRefs, Progress, Question
 from asl_fast.records import Candidates, Embeddings, Pairs, norms
 
 _SAMPLE = 64  # rows
@@ -194,7 +194,7 @@ class Snapshot(Searchable):
             device=self._device,
             num_threads=self._num_threads,
             codes=None if codes is None else codes.part(cut),
-            hit_bytes=HIT_BYTES if self._share is None else self._share.hit_bytes,
+            hit_bytes=None if self._share is None else self._share.hit_bytes,
         )
         return PreparedPart(refs=refs, rank_N=rank_N)
 
