@@ -23,7 +23,7 @@ demo: .venv/base.stamp
 	rm -rf demo
 	$(RUN) asl_fast.embed --images examples/references --out demo/refs.npy
 	$(RUN) asl_fast.embed --images examples/queries --out demo/queries.npy
-	$(RUN) asl_fast.search --refs demo/refs.npy --queries demo/queries.npy --k 1 --min-score 0.35 --tau 1.1 \
+	$(RUN) asl_fast.search --refs demo/refs.npy --queries demo/queries.npy --k 1 --min-score 0.4 \
 	    --out demo/matches.csv --report demo/report.html --show 32
 	$(RUN) asl_fast.evaluate --matches demo/matches.csv --truth examples/truth.csv
 	@echo

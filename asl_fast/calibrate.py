@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from asl_fast import reports
-from asl_fast.calibration import PRECISION, UAP, Fitted, LabelledPairs, calibrate
+from asl_fast.calibration import KEPT, PRECISION, SHARE_KEPT, UAP, Fitted, LabelledPairs, calibrate
 from asl_fast.chosen import PERCENT
 from asl_fast.errors import DONE, InputError, run_command
 from asl_fast.files import check_writable
@@ -47,9 +47,10 @@ def parser() -> argparse.ArgumentParser:
         help="operating points (default: 90 95 99)",
     )  # fmt: skip
     parser.add_argument(
-        "--tau-for", choices=(PRECISION, UAP), default=PRECISION,
-        help="tau: the one that best rejects wrong pairs and costs no uAP, or that of highest uAP "
-        "(default: %(default)s)",
+        "--tau-for", choices=(PRECISION, UAP, KEPT), default=PRECISION,
+        help="tau: the one that best rejects wrong pairs and costs no uAP; that of highest uAP; or the "
+        f"strictest that {SHARE_KEPT * PERCENT:.0f} %% of the right pairs among the best N pass (default: "
+        "%(default)s)",
     )  # fmt: skip
     parser.add_argument("--resamples", type=int, default=200, metavar="N", help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0)

@@ -14,10 +14,13 @@ import argparse
 import dataclasses
 from pathlib import Path
 
+import numpy as np
+
 from asl_fast import load_model
 from asl_fast.embeddings import write_embeddings
 from asl_fast.images import find_images
-from asl_fast.models import SHIPPED, load_descriptor, save_descriptor
+from asl_fast.models import BACKGROUND, SHIPPED, load_descriptor, save_descriptor
+from asl_fast.records import Embeddings
 
 ROOT = Path(__file__).parents[1]
 KNOWN_ROWS = ROOT / "tests" / "models" / "default_rows.npz"  # tests/models/test_default_model.py
@@ -29,11 +32,19 @@ def main() -> None:
     )
     arguments.add_argument("--model", required=True, help="model folder that `train` wrote")
     arguments.add_argument("--note", required=True, help="one line on what it was trained on")
+    arguments.add_argument("--background", required=True, help="photos whose rows scores are normalised by")
     args = arguments.parse_args()
     loaded = load_descriptor(args.model)
     config = dataclasses.replace(loaded.config, note=args.note)
     name = save_descriptor(SHIPPED["default"], loaded.module, config, half=True)
     print(f"{SHIPPED['default']}: fingerprint {name}")
+    background, _ = load_model("default").embed_files(find_images(args.background, ids="path"), progress=True)
+    half = Embeddings(
+        ids=[f"{place:04d}" for place in range(len(background))],
+        row_ND=background.row_ND.astype(np.float16),
+        fingerprint=background.fingerprint,
+    )
+    write_embeddings(SHIPPED["default"] / BACKGROUND, half)
     known, _ = load_model("default").embed_files(find_images(ROOT / "examples" / "queries"))
     write_embeddings(KNOWN_ROWS, known)
 

@@ -108,7 +108,7 @@ def test_pictures_descriptors_and_predictions_of_one_benchmark_give_one_answer(t
             "--report", tmp_path / "p.html")  # fmt: skip
         of_pictures = report_of(tmp_path / "p.json")
         assert {name: of_pictures[name] for name in of_rows} == of_rows
-        assert (tmp_path / "p.html").read_text().count("data:image/jpeg") > 2
+        assert (tmp_path / "p.html").read_text().count("data:image/jpeg") >= 2  # at least one pair
 
 
 def test_picture_that_fails_is_told_of_by_status_and_words(tmp_path, capsys):

@@ -17,7 +17,7 @@ def demo(tmp_path_factory):
     """expected: what each query is; found: the best match of each query."""
     out = tmp_path_factory.mktemp("demo") / "matches.csv"
     both = ["--refs", str(EXAMPLES / "references"), "--queries", str(EXAMPLES / "queries")]
-    assert main(["search", *both, "--k", "1", "--tau", "1.1", "--out", str(out)]) == 0
+    assert main(["search", *both, "--k", "1", "--out", str(out)]) == 0
     with open(EXAMPLES / "expected.csv", newline="") as file:
         expected = {row["query_id"]: row for row in csv.DictReader(file)}
     with open(out, newline="") as file:

@@ -43,7 +43,7 @@ def test_searches_are_checked_and_timed_beside_peers(tmp_path):
     dense, tenth = (
         row["valid_pairs"] for row in rows if row["of"] == "asl_fast" and row["size_QND"][0] == 70
     )
-    assert 0.05 * dense < tenth < 0.15 * dense
+    assert 0.05 * dense < tenth < 0.2 * dense  # few queries, so only about a tenth
 
 
 @pytest.mark.slow

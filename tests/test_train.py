@@ -33,7 +33,7 @@ def workplace(tmp_path_factory):
 
 def arguments(workplace, out, *more):
     where = ["--images", str(workplace / "photos"), "--out", str(out), "--model", str(workplace / "start")]
-    return [*where, "--threads", "1", *more]
+    return [*where, "--recipe", "quick", "--threads", "1", *more]
 
 
 def test_command_trains_a_model_that_load_model_takes(workplace, tmp_path, capsys):

@@ -5,7 +5,7 @@ ranking.py  pairs in order of score: uAP, and the best threshold for a precision
 fit.py      what is chosen on a fold; intervals and held-back figures
 """
 
-from asl_fast.calibration.fit import PRECISION, UAP, Fitted, HeldBack, calibrate
+from asl_fast.calibration.fit import KEPT, PRECISION, SHARE_KEPT, UAP, Fitted, HeldBack, calibrate
 from asl_fast.calibration.pairs import LabelledPairs
 
-__all__ = ["PRECISION", "UAP", "Fitted", "HeldBack", "LabelledPairs", "calibrate"]
+__all__ = ["KEPT", "PRECISION", "SHARE_KEPT", "UAP", "Fitted", "HeldBack", "LabelledPairs", "calibrate"]

@@ -1,10 +1,11 @@
 """Thresholds fitted on a fold of labelled pairs.
 
-tau of the hard filter is the one that best parts right pairs from wrong ones and costs no uAP, or that of
-highest uAP; weight and tau of the soft one are those of highest uAP; an operating point is the min_score and
-the tau of highest recall with at least its precision. Intervals are of bootstrap resamples of the queries,
-fitted anew; held-back figures are of five parts of the queries, each judged by what was fitted on the other
-four. The soft ratio is for ranking only: one weight for all precisions loses recall at the high ones.
+tau of the hard filter is the one that best parts right pairs from wrong ones and costs no uAP, that of
+highest uAP, or the strictest that keeps most right pairs; weight and tau of the soft one are those of highest
+uAP; an operating point is the min_score and tau of highest recall with at least its precision. Intervals
+are of bootstrap resamples of the queries, fitted anew; held-back figures are of five parts of the queries,
+each judged by what the others gave. The soft ratio is for ranking only: one weight for all precisions
+loses recall at the high ones.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from asl_fast.thresholds import Measured, OperatingPoint, SoftRatio
 
 Floats = NDArray[np.float64]
 NUM_PARTS = 5
-UAP, PRECISION = "uap", "precision"  # what tau is to be good for
+UAP, PRECISION, KEPT = "uap", "precision", "kept"  # what tau is to be good for
+SHARE_KEPT = 0.85
 MOST_WRONG = 300_000  # wrong pairs that are looked at, the best-scored
 _NUM_TAUS = 50
 _SOFT_TAUS = 16
@@ -73,7 +75,8 @@ def calibrate(
 
     tau_for: "uap", the tau of highest uAP, which lets much through so as to lose few right pairs; or
     "precision", the one that best parts right pairs from the best-scored wrong ones, of those whose uAP is
-    not below that of the scores alone.
+    not below that of the scores alone; or "kept", the strictest that SHARE_KEPT of the right pairs pass, of
+    those among the best N by score.
     """
     if not goals or any(not 0 < goal < 1 for goal in goals):
         raise ValueError(f"calibrate: precisions must lie between 0 and 1, got {tuple(goals)}")
@@ -143,7 +146,8 @@ def _fit_hard(
             if (cut := each.cuts[goal]) is not None
         ]
         points.append(max(reached, key=lambda found: (found.cut.recall, found.cut.precision), default=None))
-    return _Hard(float(taus[best]), tuple(points))
+    tau = ranking.tau_that_keeps(SHARE_KEPT, weight_Q) if tau_for == KEPT else float(taus[best])
+    return _Hard(tau, tuple(points))
 
 
 def _fit_soft(pairs: LabelledPairs) -> SoftRatio | None:

@@ -50,6 +50,19 @@ class Ranking:
         self._rival_P = np.zeros(len(pairs))
         self._rival_P[rival_R] = 1
 
+    def tau_that_keeps(self, share: float, weight_Q: Floats | None = None) -> float:
+        """The least tau at which this share passes of the right pairs that are among the best N by score, N
+        being how many matches there are."""
+        num_best = int(self._num_truth_Q.sum())
+        right_R = np.flatnonzero(self._right_P[:num_best])
+        weight_R = np.ones(len(right_R)) if weight_Q is None else weight_Q[self._query_P[right_R]]
+        if not weight_R.sum():
+            return float(self._ratio_P.max())
+        order_R = np.argsort(self._ratio_P[right_R], kind="stable")
+        reached_R = np.cumsum(weight_R[order_R]) / weight_R.sum()
+        place = int(np.searchsorted(reached_R, share - 1e-12))
+        return float(self._ratio_P[right_R[order_R[place]]])
+
     def measure(
         self, goals: tuple[float, ...], *, tau: float | None = None, weight_Q: Floats | None = None
     ) -> Ranked:

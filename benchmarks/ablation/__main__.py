@@ -24,7 +24,7 @@ from asl_fast.training import read_pairs, train
 from benchmarks.ablation.measuring import measure
 from benchmarks.ablation.table import section
 from benchmarks.ablation.variants import START, Variant, variants
-from benchmarks.copies.__main__ import searched
+from benchmarks.copies.__main__ import searched, without_paths
 from benchmarks.machine import versions
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +57,7 @@ def main() -> None:
 
 def _report(given: argparse.Namespace, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "benchmark": json.loads((given.benchmark / "benchmark.json").read_text()),
+        "benchmark": without_paths(json.loads((given.benchmark / "benchmark.json").read_text())),
         "steps": given.steps,
         "versions": versions(("torch", "timm")),
         "date": time.strftime("%Y-%m-%d"),

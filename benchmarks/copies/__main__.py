@@ -24,6 +24,7 @@ from benchmarks.copies.nearest import predictions
 from benchmarks.machine import versions
 
 ROOT = Path(__file__).parents[2]
+PATHS = ("images", "groups", "pairs")
 PACKAGES = ("numpy", "pillow", "pdqhash", "imagehash")
 
 
@@ -50,7 +51,7 @@ def main() -> None:
     found = rows("ours", reports.read_predictions(matches), truth, kinds)
     found += of_hashes(given.benchmark, given.k, truth, kinds)
     report = {
-        "benchmark": made,
+        "benchmark": without_paths(made),
         "model": Path(given.model).name if given.matches is None else "that of the given matches",
         "k": given.k,
         "versions": versions(PACKAGES),
@@ -60,6 +61,12 @@ def main() -> None:
     print(tables.section(report))
     if given.save:
         write_json(ROOT / "benchmarks/results/cpu/copies.json", report)
+
+
+def without_paths(made: dict[str, Any]) -> dict[str, Any]:
+    """What benchmark.json says of the pictures, but not where the photos lay."""
+    told = {name: value for name, value in made["options"].items() if name not in PATHS}
+    return made | {"options": told}
 
 
 def searched(benchmark: Path, model: str, k: int, work: Path) -> Path:

@@ -132,6 +132,19 @@ def test_tau_is_the_brute_forces(spread):
         assert uap[np.searchsorted(taus, tau)] >= uap[-1] - 1e-12
 
 
+@given(small_folds(), st.floats(0.05, 1))
+@settings(max_examples=200)
+def test_the_strictest_tau_that_keeps_a_share_is_the_brute_forces(pairs, share):
+    best_P = np.lexsort((pairs.is_right_P, -pairs.score_P))[: int(pairs.num_truth_Q.sum())]
+    right_R = np.sort(pairs.ratio_P[best_P][pairs.is_right_P[best_P]])
+    tau = Ranking(pairs).tau_that_keeps(share)
+    if not len(right_R):
+        assert tau == pairs.ratio_P.max()
+        return
+    passes = [ratio for ratio in right_R if (right_R <= ratio).mean() >= share - 1e-12]
+    assert tau == min(passes)
+
+
 def test_norms_without_meaning_give_no_soft_ratio_and_a_filter_that_lets_most_through():
     fold = made_fold(5, reversed_share=0.3)
     ratio_P = np.exp(np.random.default_rng(0).normal(0, 0.2, len(fold)))
