@@ -75,9 +75,6 @@ class EmulatedThreads {
             each.fiber = __tsan_create_fiber(0);
 #endif
         }
-#if defined(__SANITIZE_THREAD__)
-        main_fiber_ = __tsan_get_current_fiber();
-#endif
     }
     ~EmulatedThreads() {
 #if defined(__SANITIZE_THREAD__)
@@ -89,6 +86,9 @@ class EmulatedThreads {
 
     void run(std::int64_t x, std::int64_t y, const std::function<void(EmulatedBlock&)>& kernel, std::mt19937& random) {
         kernel_ = &kernel, x_ = x, y_ = y;
+#if defined(__SANITIZE_THREAD__)
+        main_fiber_ = __tsan_get_current_fiber();
+#endif
         for (Thread& each : thread_) start(each);
         std::vector<std::size_t> order(thread_.size());
         std::iota(order.begin(), order.end(), std::size_t{0});
