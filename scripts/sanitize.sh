@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Build the native code with the address and undefined-behaviour sanitizers, then with the thread sanitizer,
-# and run its native checks. Needs only a C++ compiler; takes well under a minute.
+# and run its native checks. Needs only a C++ compiler. Takes five minutes on two busy cores, most of them the thread
+# sanitizer's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 compiler=${CXX:-c++}
