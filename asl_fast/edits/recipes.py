@@ -56,6 +56,12 @@ class Turn:
     kinds: tuple[type[Edit], ...]
     strength: float = 1.0
 
+    def __post_init__(self) -> None:
+        if not (0 <= self.chance <= 1 and 0 <= self.strength <= 1):
+            raise ValueError(
+                f"Turn: chance and strength must be in [0, 1], got {self.chance} and {self.strength}"
+            )
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -206,12 +212,25 @@ MILD = Recipe(
 HIDDEN = Recipe(
     "hidden",
     (
+        _one(0.3, Crop, 0.4),
         _one(0.15, Flip),
         _one(0.15, Rotate),
         _one(0.3, Colour),
-        Turn(1.0, (Paste, Paste, Paste, Overlay, Collage, Screenshot, Screenshot, Meme, Underlay)),
+        Turn(1.0, (*(Paste,) * 4, Overlay, Collage, Screenshot, Screenshot, Meme, Underlay)),
         Turn(0.15, (Caption, Emoji)),
         Turn(0.4, (Jpeg, Jpeg, Webp)),
+    ),
+)
+
+# Thumbnails and blurred pictures, saved with the worst quality.
+POOR = Recipe(
+    "poor",
+    (
+        _one(0.3, Crop, 0.5),
+        _one(0.15, Flip),
+        Turn(1.0, (Shrink, Shrink, Pixelise, Blur, Noise)),
+        Turn(0.3, (Colour, Gamma)),
+        Turn(0.8, (Jpeg, Jpeg, Webp)),
     ),
 )
 
@@ -245,9 +264,9 @@ class Mixture:
         return self.parts[drawn][1].sample(rng, strength, crop=crop, fit=fit, size=size)
 
 
-# What the shipped model is trained with: hard chains, many hidden copies, and some that are hardly changed.
-COPIES = Mixture("copies", ((0.55, DISC), (0.33, HIDDEN), (0.12, MILD)))
+# What the shipped model is trained with: hard chains, many hidden copies, poor ones, some hardly changed.
+COPIES = Mixture("copies", ((0.45, DISC), (0.38, HIDDEN), (0.1, POOR), (0.07, MILD)))
 
 RECIPES: dict[str, Recipe | Mixture] = {
-    recipe.name: recipe for recipe in (COMMON, MILD, BOT, DISC, HIDDEN, COPIES)
+    recipe.name: recipe for recipe in (COMMON, MILD, BOT, DISC, HIDDEN, POOR, COPIES)
 }

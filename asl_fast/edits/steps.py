@@ -122,10 +122,14 @@ class ShufflePixels:
 
 @dataclass(frozen=True)
 class Recompress:
-    """Saved and opened again. codec: "jpeg" or "webp"."""
+    """Saved and opened again. codec: "jpeg" or "webp".  quality: 1 to 100."""
 
     codec: str
     quality: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.quality <= 100:
+            raise ValueError(f"{self.codec}: quality must be from 1 to 100, got {self.quality}")
 
 
 @dataclass(frozen=True, eq=False)

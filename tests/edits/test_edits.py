@@ -12,8 +12,12 @@ from PIL import Image
 
 from asl_fast.edits import COMPOSITING, KINDS, RECIPES, Chain, Crop, Fit, nested_crops, render
 from asl_fast.edits.compositing.wording import ALPHABETS, FONTS_OF
+from asl_fast.edits.geometric.flip import Flip
 from asl_fast.edits.geometry import MAX_EDGE_PX, MAX_PIXELS
 from asl_fast.edits.patches import font_size
+from asl_fast.edits.photometric.jpeg import Jpeg
+from asl_fast.edits.photometric.webp import Webp
+from asl_fast.edits.recipes import Turn
 from asl_fast.images import decode
 
 SIZES = [(1, 1), (1, 40), (40, 1), (64, 48), (700, 20)]
@@ -150,6 +154,18 @@ def test_chain_of_strength_zero_is_the_picture_itself(pool):
 def test_strength_outside_zero_to_one_is_refused(strength):
     with pytest.raises(ValueError, match=r"strength must be in \[0, 1\]"):
         RECIPES["bot"].sample(np.random.default_rng(0), strength)
+
+
+@pytest.mark.parametrize(("chance", "strength"), [(0.5, 1.1), (1.1, 1.0), (0.5, -0.1)])
+def test_a_turn_outside_zero_to_one_is_refused(chance, strength):
+    with pytest.raises(ValueError, match=r"Turn: chance and strength must be in \[0, 1\]"):
+        Turn(chance, (Flip,), strength)
+
+
+def test_a_quality_that_no_codec_has_is_refused():
+    for kind in (Webp, Jpeg):
+        with pytest.raises(ValueError, match="quality must be from 1 to 100, got -5"):
+            kind(quality=-5).steps((8, 8))
 
 
 def test_every_kind_comes_in_some_recipe():

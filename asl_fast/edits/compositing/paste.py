@@ -28,7 +28,7 @@ class Paste:
     def sample(cls, rng: np.random.Generator, strength: float) -> Self:
         other, left, top = rng.random(3).tolist()
         return cls(
-            other=other, edge_share=1 - float(rng.uniform(0.05, 0.05 + 0.5 * strength)), left=left, top=top
+            other=other, edge_share=1 - float(rng.uniform(0.05, 0.05 + 0.65 * strength)), left=left, top=top
         )
 
     def steps(self, size: Size) -> list[Step]:
