@@ -17,6 +17,8 @@ class Asked:
         tau: NDArray[np.float64],
         min_score: NDArray[np.float64],
         bias: NDArray[np.float64],
+        scale: NDArray[np.float64],
+        soft: tuple[float, float],
         direction: str,
         rank: NDArray[np.int64] | None,
     ) -> None: ...
@@ -46,6 +48,7 @@ Codes = tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.float32]]
 
 def row_norms(rows: Stored, num_threads: int) -> NDArray[np.float64]: ...
 def encode_rows(rows: Stored, row_norm: NDArray[np.float64], num_threads: int) -> Codes: ...
+def soft_losses(ratio: NDArray[np.float64], soft: tuple[float, float]) -> NDArray[np.float64]: ...
 def rescore(
     candidates: NDArray[np.int64],
     queries: NDArray[np.float32],
@@ -58,6 +61,8 @@ def rescore(
     k: int,
     min_score: NDArray[np.float64],
     bias: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    soft: tuple[float, float],
     direction: str,
     num_threads: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]: ...

@@ -135,25 +135,28 @@ rs::Grouping grouping_named(const std::string& name) {
 // What is the same in every kind of search. Holds the arrays that `queries` borrows.
 struct Asked {
     Floats value;
-    Doubles row_norm, norm, tau, min_score, bias;
+    Doubles row_norm, norm, tau, min_score, bias, scale;
+    rs::SoftRatio soft;
     rs::Direction direction;
     std::optional<Int64s> rank;
     rs::Rows queries;
 
     Asked(Floats value_, Doubles row_norm_, Doubles norm_, Doubles tau_, Doubles min_score_, Doubles bias_,
-          const std::string& direction_, std::optional<Int64s> rank_)
+          Doubles scale_, std::pair<double, double> soft_, const std::string& direction_, std::optional<Int64s> rank_)
         : value(std::move(value_)),
           row_norm(std::move(row_norm_)),
           norm(std::move(norm_)),
           tau(std::move(tau_)),
           min_score(std::move(min_score_)),
           bias(std::move(bias_)),
+          scale(std::move(scale_)),
+          soft{soft_.first, soft_.second},
           direction(direction_named(direction_)),
           rank(std::move(rank_)),
           queries(borrow(value, row_norm, norm)) {}
 
     rs::Wanted wanted(std::int64_t k, rs::Counts* counts, const rs::Say* say) const {
-        return {k, min_score.data(), bias.data(), tau.data(), direction, counts, rank ? rank->data() : nullptr, say};
+        return {k, min_score.data(), bias.data(), tau.data(), direction, counts, rank ? rank->data() : nullptr, say, scale.data(), soft};
     }
 };
 
@@ -215,9 +218,9 @@ class Refs {
 void Refs::check(const Asked& asked) const {
     if (asked.queries.num_dims != num_dims_ || asked.tau.size() != asked.queries.num_rows ||
         asked.min_score.size() != asked.queries.num_rows || asked.bias.size() != asked.queries.num_rows ||
-        (asked.rank && asked.rank->size() != num_rows_)) {
+        asked.scale.size() != asked.queries.num_rows || (asked.rank && asked.rank->size() != num_rows_)) {
         throw std::invalid_argument(
-            "ratio_search: queries must have the references' width, one tau, min_score and bias each; rank is one a reference");
+            "ratio_search: queries must have the references' width, one tau, min_score, bias and scale each; rank is one a reference");
     }
 }
 
@@ -269,6 +272,13 @@ Doubles row_norms(const py::array& value, int num_threads) {
     return norm;
 }
 
+Doubles soft_losses(const Doubles& ratio, const std::pair<double, double>& soft) {
+    const rs::SoftRatio by{soft.first, soft.second};
+    Doubles loss(ratio.size());
+    std::transform(ratio.data(), ratio.data() + ratio.size(), loss.mutable_data(), [&](double each) { return by.loss(each); });
+    return loss;
+}
+
 Codes encode_rows(const py::array& value, const Doubles& row_norm, int num_threads) {
     const rs::StoredRows rows = stored(value, row_norm, row_norm);
     Codes codes{py::array_t<std::int8_t>({rows.num_rows, rows.num_dims}), Floats(rows.num_rows), Floats(rows.num_rows)};
@@ -285,14 +295,16 @@ Codes encode_rows(const py::array& value, const Doubles& row_norm, int num_threa
 
 py::tuple rescore(const Int64s& candidate, const Floats& query, const Doubles& query_row_norm, const Doubles& query_norm,
                   const py::array& ref, const Doubles& ref_row_norm, const Doubles& ref_norm, const Doubles& tau,
-                  std::int64_t k, const Doubles& min_score, const Doubles& bias, const std::string& direction, int num_threads) {
+                  std::int64_t k, const Doubles& min_score, const Doubles& bias, const Doubles& scale,
+                  const std::pair<double, double>& soft, const std::string& direction, int num_threads) {
     const rs::Rows queries = borrow(query, query_row_norm, query_norm);
     const rs::StoredRows refs = stored(ref, ref_row_norm, ref_norm);
     if (queries.num_dims != refs.num_dims || tau.size() != queries.num_rows || min_score.size() != queries.num_rows ||
-        bias.size() != queries.num_rows || candidate.ndim() != 2 || candidate.shape(0) != queries.num_rows) {
-        throw std::invalid_argument("rescore: queries must have the references' width, one tau, min_score, bias and list each");
+        bias.size() != queries.num_rows || scale.size() != queries.num_rows || candidate.ndim() != 2 || candidate.shape(0) != queries.num_rows) {
+        throw std::invalid_argument("rescore: queries must have the references' width, one tau, min_score, bias, scale and list each");
     }
-    const rs::Wanted wanted{k, min_score.data(), bias.data(), tau.data(), direction_named(direction)};
+    const rs::Wanted wanted{k, min_score.data(), bias.data(), tau.data(), direction_named(direction), nullptr, nullptr, nullptr,
+                            scale.data(), {soft.first, soft.second}};
     rs::Found found;
     {
         const py::gil_scoped_release released;
@@ -326,8 +338,9 @@ class GpuRescorer {
                       const Asked& asked, std::int64_t k) const {
         const rs::Rows& queries = asked.queries;
         if (queries.num_dims != refs_.num_dims || asked.tau.size() != queries.num_rows ||
-            asked.min_score.size() != queries.num_rows || asked.bias.size() != queries.num_rows || num_queries != queries.num_rows) {
-            throw std::invalid_argument("rescore: queries must have the references' width, one tau, min_score, bias and list each");
+            asked.min_score.size() != queries.num_rows || asked.bias.size() != queries.num_rows ||
+            asked.scale.size() != queries.num_rows || num_queries != queries.num_rows) {
+            throw std::invalid_argument("rescore: queries must have the references' width, one tau, min_score, bias, scale and list each");
         }
         Said said;
         const rs::Wanted wanted = asked.wanted(k, nullptr, said.say());
@@ -481,10 +494,11 @@ PYBIND11_MODULE(_C, module) {
     module.def("build_info", &build_info);
     module.def("row_norms", &row_norms, py::arg("rows"), py::arg("num_threads"));
     module.def("encode_rows", &encode_rows, py::arg("rows"), py::arg("row_norm"), py::arg("num_threads"));
+    module.def("soft_losses", &soft_losses, py::arg("ratio"), py::arg("soft"));
     module.def("rescore", &rescore, py::arg("candidates").noconvert(), py::arg("queries").noconvert(),
                py::arg("query_row_norm"), py::arg("query_norm"), py::arg("refs").noconvert(), py::arg("ref_row_norm"),
-               py::arg("ref_norm"), py::arg("tau"), py::arg("k"), py::arg("min_score"), py::arg("bias"), py::arg("direction"),
-               py::arg("num_threads"));
+               py::arg("ref_norm"), py::arg("tau"), py::arg("k"), py::arg("min_score"), py::arg("bias"), py::arg("scale"), py::arg("soft"),
+               py::arg("direction"), py::arg("num_threads"));
     module.def("patch_overlaps", &patch_overlaps, py::arg("matrix"), py::arg("region"), py::arg("a_grid"),
                py::arg("b_grid"));
     module.def("resize", &resize, py::arg("pixels").noconvert(), py::arg("height"), py::arg("width"),
@@ -498,9 +512,10 @@ PYBIND11_MODULE(_C, module) {
     module.def("prepare_emulated", &prepare_emulated, py::arg("rows"), py::arg("row_norm"), py::arg("norm"), py::arg("num_gpus"),
                py::arg("gpu_bytes"), py::arg("chunk_rows"), py::arg("capacity"), py::arg("buffer_bytes"), py::arg("seed"));
     py::class_<Asked>(module, "Asked")
-        .def(py::init<Floats, Doubles, Doubles, Doubles, Doubles, Doubles, const std::string&, std::optional<Int64s>>(),
+        .def(py::init<Floats, Doubles, Doubles, Doubles, Doubles, Doubles, Doubles, std::pair<double, double>, const std::string&,
+                      std::optional<Int64s>>(),
              py::arg("queries").noconvert(), py::arg("row_norm"), py::arg("norm"), py::arg("tau"), py::arg("min_score"),
-             py::arg("bias"), py::arg("direction"), py::arg("rank"));
+             py::arg("bias"), py::arg("scale"), py::arg("soft"), py::arg("direction"), py::arg("rank"));
     py::class_<GpuRescorer>(module, "GpuRescorer")
         .def("best", &GpuRescorer::best, py::arg("candidates").noconvert(), py::arg("asked"), py::arg("k"))
         .def("best_on_gpu", &GpuRescorer::best_on_gpu, py::arg("address"), py::arg("num_queries"), py::arg("num_candidates"),

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 from asl_fast.indexes.faiss_index import FaissIndex
 from asl_fast.indexes.parts import Part, Parts, PreparedPart, part_share
 from asl_fast.indexes.score_norm import ScoreNorm
-from asl_fast.indexes.searchable import Searchable
+from asl_fast.indexes.searchable import Scoring, Searchable
 from asl_fast.kernels.ratio_search import (
     MAX_REFS,
     PreparedRefs,
@@ -35,7 +35,7 @@ from asl_fast.kernels.ratio_search import (
 )
 from asl_fast.records import Candidates, Embeddings, Pairs
 
-__all__ = ["FaissIndex", "Index", "ScoreNorm", "Searchable"]
+__all__ = ["FaissIndex", "Index", "ScoreNorm", "Scoring", "Searchable"]
 
 
 class Index(Searchable):

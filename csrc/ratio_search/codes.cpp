@@ -73,11 +73,12 @@ float residual_in_codes(float residual, float inverse_scale) {
     return rounded_up(static_cast<double>(residual) * static_cast<double>(inverse_scale));
 }
 
-QueryBound::QueryBound(const CodedRow& query, float longest_ref, std::int64_t num_dims, double bias)
+QueryBound::QueryBound(const CodedRow& query, float longest_ref, std::int64_t num_dims, double bias, double scale)
     : terms_{static_cast<double>(query.inverse_scale),
              static_cast<double>(query.residual) * static_cast<double>(longest_ref) * (1 + kMargin) +
                  score_rounding(num_dims) + kToFloat + std::fabs(bias) * kOfBias,
              bias,
+             scale,
              // lift * residual is rounded to nearest in the screen: the margin keeps it above the real product.
              rounded_up(static_cast<double>(query.inverse_scale) * (1 + kMargin))},
       residual_to_slack_(terms_.inverse_scale * (1 + kMargin)) {}

@@ -12,8 +12,9 @@
 //
 // The screen evaluates the right side as slope * xv - drop with slope rounded down and drop rounded up
 // (Reach, below), in one operation that rounds once, and compares it with s rounded to the same format:
-// rounding is monotone, so a comparison that is true of the real numbers stays true. A query's bias moves its floor,
-// by a sum that the slack allows to be rounded.
+// rounding is monotone, so a comparison that is true of the real numbers stays true. A query's bias and scale
+// move its floor, and so does what a pair loses at least by the ratio of its norms, by sums that the slack allows to be
+// rounded.
 #pragma once
 
 #include <cmath>
@@ -60,23 +61,26 @@ struct Reach {
 struct ReachTerms {
     double inverse_scale;
     double slack;
-    double bias;  // what is subtracted from the query's scores
+    double bias;   // what is subtracted from the query's cosines
+    double scale;  // what the difference is multiplied by
     float lift;
 };
 
+// floor: of the score, before anything is lost by the ratio.
 ASL_HOST_DEVICE static inline Reach reach_of(const ReachTerms& query, double floor) {
     // No cosine lies outside [-2, 2]: infinite floors need no arithmetic of their own.
-    const double slope = (fmin(fmax(floor + query.bias, -4.0), 4.0) - query.slack) * query.inverse_scale;
+    const double slope = (fmin(fmax(floor / query.scale + query.bias, -4.0), 4.0) - query.slack) * query.inverse_scale;
     const double below = slope - fabs(slope) * 0x1p-40;  // covers what is cancelled above
     const float near = static_cast<float>(below);
     return {static_cast<double>(near) > below ? nextafterf(near, -INFINITY) : near, query.lift};
 }
 
+inline constexpr double kLossToFloat = 0x1p-22;  // rounding what is lost to float
+
 // One query's side of the bound. `longest_ref` >= |v^| of every reference.
 class QueryBound {
    public:
-    // bias: what is subtracted from the query's scores.
-    QueryBound(const CodedRow& query, float longest_ref, std::int64_t num_dims, double bias);
+    QueryBound(const CodedRow& query, float longest_ref, std::int64_t num_dims, double bias, double scale);
 
     Reach reach(double floor) const { return reach_of(terms_, floor); }
     const ReachTerms& terms() const { return terms_; }
@@ -85,11 +89,12 @@ class QueryBound {
     struct Interval {
         float lower, upper;
     };
-    // Where the exact score lies for this dot of codes.
-    Interval around(std::int32_t dot, float ref_inverse_scale, float panel_residual) const {
+    // Where the exact score lies for this dot of codes and what is lost by the ratio.
+    Interval around(std::int32_t dot, float ref_inverse_scale, float panel_residual, double loss) const {
         const double to_score = 1.0 / (terms_.inverse_scale * static_cast<double>(ref_inverse_scale));
-        const double score = dot * to_score - terms_.bias;
-        const double slack = terms_.slack + static_cast<double>(panel_residual) * residual_to_slack_ * to_score;
+        const double score = (dot * to_score - terms_.bias) * terms_.scale - loss;
+        const double of_cosine = terms_.slack + static_cast<double>(panel_residual) * residual_to_slack_ * to_score;
+        const double slack = of_cosine * terms_.scale + loss * kLossToFloat;
         return {static_cast<float>(score - slack), static_cast<float>(score + slack)};
     }
 

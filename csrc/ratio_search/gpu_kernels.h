@@ -313,7 +313,8 @@ ASL_DEVICE void settle(Block& block, const ScanWork& work, SettleShared& shared)
         block.sync();
         if (i < size && lane == 0) {
             const double norms = work.queries.row_norm[slot] * work.refs.row_norm[list[i].position];
-            list[i].score = sum_lanes(shared.lane[of_pair]) / norms - work.queries.terms[slot].bias;
+            const ReachTerms& terms = work.queries.terms[slot];
+            list[i].score = (sum_lanes(shared.lane[of_pair]) / norms - terms.bias) * terms.scale;
         }
         block.sync();
     }

@@ -36,6 +36,11 @@ struct Part {
     Part(NormOrder some, OpenGpu open_gpu) : order(std::move(some)), open(std::move(open_gpu)), gpu(open()) {}
 };
 
+void refuse_soft(const Wanted& wanted) {
+    if (wanted.soft.weight == 0) return;
+    throw std::invalid_argument("ratio_search: a search on GPUs knows no soft ratio; use device='cpu'");
+}
+
 // What the screen needs of every query, made once for all GPUs.
 struct CodedQueries {
     std::int64_t padded_dims;
@@ -49,7 +54,7 @@ struct CodedQueries {
             for (std::int64_t q = task * kQueriesATask; q < std::min((task + 1) * kQueriesATask, queries.num_rows); ++q) {
                 const CodedRow coded = encode(queries.value + q * queries.num_dims, queries.row_norm[q], queries.num_dims, 127,
                                               &code[at(q * padded_dims)]);
-                terms[at(q)] = QueryBound(coded, longest_ref, queries.num_dims, wanted.bias[q]).terms();
+                terms[at(q)] = QueryBound(coded, longest_ref, queries.num_dims, wanted.bias[q], wanted.scale_of(q)).terms();
             }
         });
     }
@@ -321,6 +326,7 @@ class GpuRefs : public Refs {
     const char* path() const override { return path_; }
 
     bool search(const Rows& queries, const Wanted& wanted, int num_threads, const Tell& tell, Found& found) const override {
+        refuse_soft(wanted);
         std::vector<Found> answer;
         if (!scan(queries, wanted, num_threads, tell, nullptr, answer)) return false;
         found.assign(at(queries.num_rows), {});
@@ -334,6 +340,7 @@ class GpuRefs : public Refs {
 
     bool best_pairs(const Rows& queries, const Wanted& wanted, std::int64_t num_pairs, int num_threads, const Tell& tell,
                     std::vector<QueryPair>& best) const override {
+        refuse_soft(wanted);
         BestPairs pool(num_pairs, wanted.k, Better{wanted.rank});
         std::vector<Found> none;
         if (!scan(queries, wanted, num_threads, tell, &pool, none)) return false;

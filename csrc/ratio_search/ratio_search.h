@@ -1,14 +1,18 @@
 // Exact nearest neighbours by cosine among the references that pass the norm-ratio predicate.
 //
-//   score(q, r) = dot(q, r) / (row_norm(q) * row_norm(r)) - bias(q),   row_norm(x) = sqrt(dot(x, x))
+//   score(q, r) = (dot(q, r) / (row_norm(q) * row_norm(r)) - bias(q)) * scale(q) - soft.loss(norm(q) / norm(r))
+//   row_norm(x) = sqrt(dot(x, x))
 //   copy:     fl(norm(q) / norm(r)) <= tau(q)      original: not so      both: every pair
 //
 // dot runs in double over the raw float rows in one fixed order (exact_dot.h), so that every path gives
 // the same bits. Result order: score descending, then reference row ascending.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -39,6 +43,17 @@ struct Counts {
 // Told in one line what was done otherwise than asked; from any thread.
 using Say = std::function<void(const std::string& what)>;
 
+// What a pair loses whose ratio of norms lies beyond tau. It never falls as the ratio rises.
+struct SoftRatio {
+    double weight = 0;  // from 0 (nothing is lost) to 1e6
+    double tau = 1;
+
+    double loss(double ratio) const {
+        if (weight == 0 || !(ratio > tau)) return 0;
+        return weight * std::max(0.0, std::log(std::min(ratio / tau, std::numeric_limits<double>::max())));
+    }
+};
+
 struct Wanted {
     std::int64_t k = 0;                 // most pairs of a query; 0: no limit
     const double* min_score = nullptr;  // one per query, inclusive; -infinity: none
@@ -48,6 +63,15 @@ struct Wanted {
     Counts* counts = nullptr;            // added to, where it is given
     const std::int64_t* rank = nullptr;  // one per reference, distinct: breaks ties in place of the row; < 0: not searched
     const Say* say = nullptr;
+    const double* scale = nullptr;       // one per query, from 1e-6 to 1e6: times cosine less bias; null: 1
+    SoftRatio soft{};                    // the CPU paths know it
+
+    double scale_of(std::int64_t query) const { return scale == nullptr ? 1.0 : scale[query]; }
+    // In two steps: no compiler may join them into one that rounds once.
+    double score(std::int64_t query, double cosine, double ratio) const {
+        const double scaled = (cosine - bias[query]) * scale_of(query);
+        return scaled - soft.loss(ratio);
+    }
 };
 
 struct Pair {

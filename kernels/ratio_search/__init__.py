@@ -1,6 +1,7 @@
 """Exact nearest neighbours by cosine among the references whose norm ratio passes the test.
 
-    score(q, r) = dot(q, r) / (|q| |r|) - bias(q)
+    score(q, r) = (dot(q, r) / (|q| |r|) - bias(q)) * scale(q) - loss(norm(q) / norm(r))
+    loss(ratio) = weight * max(0, log(ratio / soft tau)), or 0
     "copy":  fl(norm(q) / norm(r)) <= tau      "original": not so      "both": every pair
 
 Why it exists: the predicate is exact and free here. With references sorted by norm, largest first, the
@@ -15,8 +16,10 @@ score descending, then reference row ascending.
 What bounds its speed: num_valid_pairs * D multiply-adds at the machine's int8 peak; for a few queries, the
 N * D bytes of codes at the speed of memory.
 
-A query's bias (0 unless given) is part of its scores: the ranking of all queries together, lowest scores and
-ties are those of the difference as rounded to float64. It moves what the screen asks for, and costs no more.
+A query's bias and scale (0 and 1 unless given) are part of its scores: the ranking of all queries together,
+lowest scores and ties are those of the formula as rounded to float64. They move what the screen asks for, and
+cost no more. So does the soft ratio, on CPUs: it only takes away, so what a stretch of references in norm
+order loses at least is added to what the screen asks for there.
 
 Shapes: queries (Q, D), references (N, D) -> ref_row_QK int64 (-1 where there is none), score_QK float64
 (-inf), ratio_QK float64 (nan); or, for the best pairs of all queries together, query_row_M, ref_row_M,
@@ -53,11 +56,12 @@ from asl_fast.kernels.ratio_search.rows import (
 from asl_fast.kernels.ratio_search.sampled_bar import likely_bar
 from asl_fast.kernels.ratio_search.threads import checked_threads
 from asl_fast.records import Candidates, Pairs
+from asl_fast.thresholds import SoftRatio
 
 __all__ = [
-    "DIRECTIONS", "HIT_BYTES", "MAX_BIAS", "MAX_DIMS", "MAX_REFS", "Codes", "PreparedRefs", "Progress",
-    "Question", "Share", "StoredRows", "ask", "check_count", "checked_norms", "encode", "gpu_share",
-    "gpus_of", "path_of", "share", "stored_rows", "usable_gpus",
+    "DIRECTIONS", "HIT_BYTES", "MAX_BIAS", "MAX_DIMS", "MAX_REFS", "MAX_SCALE", "Codes", "PreparedRefs",
+    "Progress", "Question", "Share", "StoredRows", "ask", "check_count", "checked_norms", "encode",
+    "gpu_share", "gpus_of", "path_of", "plain_soft", "share", "stored_rows", "usable_gpus",
 ]  # fmt: skip
 
 DIRECTIONS = ("copy", "original", "both")
@@ -66,6 +70,7 @@ MAX_REFS = 2**32 - 1  # a position is 32 bits wide in the screen's buffers
 MAX_PAIRS = 2**40
 MAX_DIMS = 2**17  # a dot of int8 codes is 32 bits wide
 MAX_BIAS = 1e6  # the screen's bounds are float32 numbers
+MAX_SCALE = 1e6  # and the least is its inverse
 
 Progress = Callable[[int, int], object]
 
@@ -144,6 +149,8 @@ class PreparedRefs:
         tau: ArrayLike = 1.0,
         min_score: ArrayLike | None = None,
         bias: ArrayLike = 0.0,
+        scale: ArrayLike = 1.0,
+        soft: SoftRatio | None = None,
         direction: str = "copy",
         norm_Q: ArrayLike | None = None,
         progress: Progress | None = None,
@@ -153,8 +160,8 @@ class PreparedRefs:
     ) -> Candidates:
         """`ask` and `nearest` in one."""
         question = ask(
-            query_QD, tau=tau, min_score=min_score, bias=bias, direction=direction, norm_Q=norm_Q,
-            num_threads=self.num_threads, name=name, ids=ids,
+            query_QD, tau=tau, min_score=min_score, bias=bias, scale=scale, soft=soft, direction=direction,
+            norm_Q=norm_Q, num_threads=self.num_threads, name=name, ids=ids,
         )  # fmt: skip
         return self.nearest(question, k, progress=progress, _counts=_counts)
 
@@ -238,10 +245,7 @@ class PreparedRefs:
                 f"{WHO}: rank_N must be int64 of shape ({len(self)},), one for each reference, "
                 f"got {rank_N.dtype} {rank_N.shape}"
             )
-        return _C.Asked(
-            question.query_QD, question.own_norm_Q, question.norm_Q, question.tau_Q, question.min_score_Q,
-            question.bias_Q, question.direction, rank_N,
-        )  # fmt: skip
+        return question.asked(rank_N)
 
 
 def _at_the_end(progress: Progress | None) -> Progress | None:
@@ -251,9 +255,10 @@ def _at_the_end(progress: Progress | None) -> Progress | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is asked of any references: queries, and for each its tau, lowest score and bias. Made by `ask`.
+    """What is asked of any references: queries, each with tau, lowest score, bias and scale. Made by `ask`.
 
     query_QD: float32.  own_norm_Q: of the rows, for the score.  norm_Q: for the predicate and the ratio.
+    soft: one for all; None where nothing is lost by the ratio.
     """
 
     query_QD: NDArray[np.float32]
@@ -262,6 +267,8 @@ class Question:
     tau_Q: NDArray[np.float64]
     min_score_Q: NDArray[np.float64]
     bias_Q: NDArray[np.float64]
+    scale_Q: NDArray[np.float64]
+    soft: SoftRatio | None
     direction: str
     name: str
 
@@ -274,12 +281,24 @@ class Question:
 
     def part(self, rows: slice | NDArray[np.int64]) -> Question:
         """Some of the queries."""
-        columns = ("query_QD", "own_norm_Q", "norm_Q", "tau_Q", "min_score_Q", "bias_Q")
+        columns = ("query_QD", "own_norm_Q", "norm_Q", "tau_Q", "min_score_Q", "bias_Q", "scale_Q")
         return replace(self, **{column: getattr(self, column)[rows] for column in columns})
 
     def above(self, score: ArrayLike) -> Question:
         """The same, with no lower score than this: one number or one per query."""
         return replace(self, min_score_Q=np.maximum(self.min_score_Q, score))
+
+    def asked(self, rank_N: NDArray[np.int64] | None = None) -> _C.Asked:
+        """As the compiled part takes it."""
+        return _C.Asked(
+            self.query_QD, self.own_norm_Q, self.norm_Q, self.tau_Q, self.min_score_Q, self.bias_Q,
+            self.scale_Q, plain_soft(self.soft), self.direction, rank_N,
+        )  # fmt: skip
+
+
+def plain_soft(soft: SoftRatio | None) -> tuple[float, float]:
+    """weight, tau; a weight of 0 takes nothing away."""
+    return (0.0, 1.0) if soft is None else (soft.weight, soft.tau)
 
 
 def ask(
@@ -288,6 +307,8 @@ def ask(
     tau: ArrayLike = 1.0,
     min_score: ArrayLike | None = None,
     bias: ArrayLike = 0.0,
+    scale: ArrayLike = 1.0,
+    soft: SoftRatio | None = None,
     direction: str = "copy",
     norm_Q: ArrayLike | None = None,
     num_threads: int | None = None,
@@ -296,8 +317,9 @@ def ask(
 ) -> Question:
     """Check a search's arguments, once for any number of searches.
 
-    tau (above 0), min_score (inclusive), bias (subtracted from cosines; min_score is of the difference): one
-    number or one per query.  norm_Q: in place of the rows' own.
+    tau (above 0), min_score (inclusive, of the score as it comes out), bias (subtracted from cosines), scale
+    (times the difference; above 0): one number or one per query.  soft: what is lost by the ratio.
+    norm_Q: in place of the rows' own.
     num_threads: for the norms.  ValueError names the argument that breaks a rule.
     """
     query_QD = float32_rows(query_QD, name)
@@ -311,6 +333,8 @@ def ask(
         tau_Q=checked_tau(tau, len(query_QD)),
         min_score_Q=checked_min_score(min_score, len(query_QD)),
         bias_Q=checked_bias(bias, len(query_QD)),
+        scale_Q=checked_scale(scale, len(query_QD)),
+        soft=soft,
         direction=direction,
         name=name,
     )
@@ -347,6 +371,17 @@ def checked_bias(bias: ArrayLike, num_queries: int) -> NDArray[np.float64]:
             "subtracted from cosines"
         )
     return bias_Q
+
+
+def checked_scale(scale: ArrayLike, num_queries: int) -> NDArray[np.float64]:
+    """What the cosines of each query, less its bias, are multiplied by."""
+    scale_Q = _one_per_query(scale, num_queries, "scale")
+    if (bad_Q := ~((scale_Q >= 1 / MAX_SCALE) & (scale_Q <= MAX_SCALE))).any():
+        raise ValueError(
+            f"{WHO}: scale must be a number from {1 / MAX_SCALE:g} to {MAX_SCALE:g}, got "
+            f"{scale_Q[bad_Q][0]}; cosines are multiplied by it"
+        )
+    return scale_Q
 
 
 def checked_tau(tau: ArrayLike, num_queries: int) -> NDArray[np.float64]:

@@ -23,12 +23,14 @@ from asl_fast.indexes.parts import Part, Parts, PreparedPart
 from asl_fast.indexes.searchable import Searchable
 from asl_fast.kernels.ratio_search import Share, gpu_share, gpus_of, share
 from asl_fast.records import Embeddings, Pairs
+from asl_fast.thresholds import SoftRatio
 
 
 def answers(index: Searchable, query_QD: np.ndarray, k: int, direction: str) -> list[Any]:
     """What the three ways to search give."""
     bias_Q = 0.2 * np.sin(np.arange(len(query_QD)))
-    how = {"tau": 1.0, "direction": direction, "bias": bias_Q}
+    soft = SoftRatio(weight=0.2, tau=0.7)
+    how = {"tau": 1.0, "direction": direction, "bias": bias_Q, "scale": 1 + bias_Q, "soft": soft}
     found = index.search(query_QD, k, **how)
     best = [index.best_pairs(query_QD, 37, **how), index.best_pairs(query_QD, 37, k=2, **how)]
     above = list(index.pairs_above(query_QD, 0.6, batch_pairs=30, **how))

@@ -13,8 +13,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from asl_fast import _C, records
-from asl_fast.kernels.ratio_search import DIRECTIONS, MAX_BIAS, PreparedRefs, Question, ask
+from asl_fast.kernels.ratio_search import (
+    DIRECTIONS,
+    MAX_BIAS,
+    MAX_SCALE,
+    PreparedRefs,
+    Question,
+    ask,
+    plain_soft,
+)
 from asl_fast.kernels.ratio_search import reference as plain
+from asl_fast.thresholds import SoftRatio
 
 PATHS = _C.build_info()["cpu_paths"]
 
@@ -56,6 +65,8 @@ class Case:
     rank_N: NDArray[np.int64] | None = None
     grouping: str = "never"
     bias: float | NDArray[np.float64] = 0.0  # one number or one per query
+    scale: float | NDArray[np.float64] = 1.0  # the same
+    soft: SoftRatio | None = None
 
     def expected(self) -> plain.Found:
         return plain.ratio_search(
@@ -67,6 +78,8 @@ class Case:
             tau_Q=self.tau_Q,
             min_score=-np.inf if self.min_score is None else self.min_score,
             bias=self.bias,
+            scale=self.scale,
+            soft=self.soft,
             direction=self.direction,
             rank_N=self.rank_N,
         )
@@ -77,6 +90,8 @@ class Case:
             tau=self.tau_Q,
             min_score=self.min_score,
             bias=self.bias,
+            scale=self.scale,
+            soft=self.soft,
             direction=self.direction,
             norm_Q=self.query_norm_Q,
         )
@@ -109,13 +124,13 @@ class Case:
     def on(self, gpus: Gpus) -> tuple[_C.Refs, _C.Asked]:
         ref_norm_N, query_norm_Q = plain.row_norms(self.ref_ND), plain.row_norms(self.query_QD)
         refs = _C.prepare_emulated(self.ref_ND, ref_norm_N, self.ref_norm_N, **vars(gpus))
-        floor_Q, bias_Q = np.full((2, len(self.query_QD)), [[-np.inf], [0]])
-        bias_Q[:] = self.bias
+        floor_Q, bias_Q, scale_Q = np.full((3, len(self.query_QD)), [[-np.inf], [0], [1]])
+        bias_Q[:], scale_Q[:] = self.bias, self.scale
         if self.min_score is not None:
             floor_Q[:] = self.min_score
         asked = _C.Asked(
-            self.query_QD, query_norm_Q, self.query_norm_Q, self.tau_Q, floor_Q, bias_Q, self.direction,
-            self.rank_N,
+            self.query_QD, query_norm_Q, self.query_norm_Q, self.tau_Q, floor_Q, bias_Q, scale_Q,
+            plain_soft(self.soft), self.direction, self.rank_N,
         )  # fmt: skip
         return refs, asked
 
@@ -158,7 +173,7 @@ KINDS = [
 
 
 @st.composite
-def cases(draw: st.DrawFn, large: bool = True) -> Case:
+def cases(draw: st.DrawFn, large: bool = True, soft_too: bool = True) -> Case:
     """large: with sets of more rows and dimensions than a few tiles."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     num_refs = draw(st.sampled_from([1, 2, 15, 16, 17, 31, 32, 33, 64, 100] + [300, 700] * large))
@@ -195,9 +210,21 @@ def cases(draw: st.DrawFn, large: bool = True) -> Case:
         "tiny": rng.uniform(-1, 1, num_queries) * 1e-9,
         "most": rng.choice([-1, 1], num_queries) * MAX_BIAS,  # scores that rounding makes equal
     }[bias]
+    scale_Q = {
+        "none": np.ones(num_queries),
+        "each": rng.uniform(0.05, 3, num_queries),
+        "most": MAX_SCALE ** rng.choice([-1.0, 1.0], num_queries),
+    }[draw(st.sampled_from(["none", "none", "each", "most"]))]
+    soft = None
+    if soft_too and draw(st.booleans()):
+        weight, soft_tau = draw(st.sampled_from([0.0, 0.1, 3.0, 1e6])), draw(st.sampled_from([0.2, 1.0, 1.4]))
+        soft = SoftRatio(weight=weight, tau=soft_tau)
     min_score = draw(st.sampled_from([None, -1.0, 0.0, 0.3, "scores"]))
     if min_score == "scores":  # each query's own, met exactly by a pair
-        min_score = rng.choice(score_QN - bias_Q[:, None], axis=1)
+        final_QN = (score_QN - bias_Q[:, None]) * scale_Q[:, None]
+        if soft is not None:
+            final_QN -= soft.losses(query_norm_Q[:, None] / ref_norm_N)
+        min_score = rng.choice(final_QN, axis=1)
     rank_N = None
     if draw(st.booleans()):  # ties by another number than the row, and rows that are left out
         rank_N = rng.permutation(num_refs) * 3
@@ -205,8 +232,9 @@ def cases(draw: st.DrawFn, large: bool = True) -> Case:
     direction = draw(st.sampled_from(DIRECTIONS))
     grouping = draw(st.sampled_from(["never", "always"]))
     return Case(
-        query_QD, ref_ND, query_norm_Q, ref_norm_N, k, tau_Q, min_score, direction, rank_N, grouping, bias_Q
-    )
+        query_QD, ref_ND, query_norm_Q, ref_norm_N, k, tau_Q, min_score, direction, rank_N, grouping, bias_Q,
+        scale_Q, soft,
+    )  # fmt: skip
 
 
 def assert_same_bits(expected: plain.Found | plain.FoundPairs, found: plain.Found | plain.FoundPairs) -> None:
@@ -260,7 +288,7 @@ EMULATED = settings(max_examples=40, deadline=None)  # the kernels of the GPU pa
 
 
 @EMULATED
-@given(case=cases(), gpus=GPUS)
+@given(case=cases(soft_too=False), gpus=GPUS)
 def test_lists_of_the_gpu_path_that_overflow_drop_no_pair(case: Case, gpus: Gpus) -> None:
     refs, asked = case.on(gpus)
     assert_same_bits(case.expected(), refs.search(asked, case.k, 1, None))
@@ -285,7 +313,7 @@ def test_the_best_pairs_of_all_queries_are_those_of_the_brute_force(
 
 
 @EMULATED
-@given(case=cases(), gpus=GPUS, num_pairs=NUM_PAIRS, capped=st.booleans())
+@given(case=cases(soft_too=False), gpus=GPUS, num_pairs=NUM_PAIRS, capped=st.booleans())
 def test_the_best_pairs_of_the_gpu_path_are_those_of_the_brute_force(
     case: Case, gpus: Gpus, num_pairs: int, capped: bool
 ) -> None:
@@ -308,6 +336,42 @@ def of_a_size(num_queries: int, num_refs: int, num_dims: int, **changes: object)
         "direction": "copy",
     }
     return Case(**{**asked, **changes})  # type: ignore[arg-type]
+
+
+def test_a_soft_ratio_that_takes_from_every_pair_does_not_open_the_screen() -> None:
+    """What is lost differs by 1.6 from the shortest to the longest, by little within a stretch of them."""
+    rng = np.random.default_rng(0)
+    row_ND = rows_of("normal", 30_100, 64, rng)
+    norm_N = np.exp(rng.normal(0, 0.4, 30_000))
+    soft = SoftRatio(weight=0.5, tau=0.01)
+    counts: list[dict[str, int]] = [{}, {}]
+    refs = PreparedRefs(row_ND[100:], norm_N=norm_N, num_threads=1)
+    for each, count in zip((None, soft), counts, strict=True):
+        found = refs.search(
+            row_ND[:100], k=10, direction="both", norm_Q=np.ones(100), soft=each, _counts=count
+        )
+    plain_case = of_a_size(1, 1, 64, k=10, direction="both", soft=soft)
+    expected = replace(
+        plain_case, query_QD=row_ND[:100], ref_ND=row_ND[100:], query_norm_Q=np.ones(100), ref_norm_N=norm_N,
+        tau_Q=np.ones(100),
+    ).expected()  # fmt: skip
+    assert_same_bits(expected, (found.ref_row_QK, found.score_QK, found.ratio_QK))
+    assert counts[1]["passed"] < 4 * counts[0]["passed"] < 0.06 * counts[0]["screened"]
+
+
+def test_a_soft_ratio_is_refused_on_gpus_in_one_line() -> None:
+    case = of_a_size(5, 40, 8, soft=SoftRatio(weight=0.5, tau=1.0))
+    refs, asked = case.on(Gpus())
+    with pytest.raises(ValueError, match="a search on GPUs knows no soft ratio; use device='cpu'"):
+        refs.search(asked, 3, 1, None)
+    with pytest.raises(ValueError, match="a search on GPUs knows no soft ratio; use device='cpu'"):
+        refs.best_pairs(asked, 0, 3, 1, None)
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, np.nan, np.inf, 2 * MAX_SCALE])
+def test_a_scale_that_turns_the_order_round_or_has_no_bounds_is_refused(scale: float) -> None:
+    with pytest.raises(ValueError, match="scale must be a number from 1e-06 to 1e\\+06"):
+        of_a_size(5, 40, 8, scale=np.array([1.0, scale, 1.0, 1.0, 1.0])).question()
 
 
 @pytest.mark.parametrize("num_dims", [63, 64, 65, 200])
