@@ -68,6 +68,7 @@ from asl_fast.indexes.faiss_index import library as faiss_library
 from asl_fast.indexes.faiss_index import short_words
 from asl_fast.indexes.folder import Snapshot, holds_index
 from asl_fast.indexes.recall import Recall, measured_recall
+from asl_fast.kernels.ratio_search import usable_gpus
 from asl_fast.matching import PictureRows
 from asl_fast.records import WHOLE_VIEW, Described, Embeddings, Pairs
 from asl_fast.search_settings import SearchSettings, write_settings
@@ -136,7 +137,11 @@ def parser() -> argparse.ArgumentParser:
             help=f"views of each picture of --{side}: see asl-fast embed --help",
         )
     how.add_argument("--ids", choices=("stem", "path"), default="stem", help="what names a picture")
-    how.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    how.add_argument(
+        "--device", default="cpu",
+        help="cpu, cuda (the first GPU), or GPUs by number, such as cuda:1 or cuda:0,1, each of which then "
+        "holds an even share of the references; pictures are embedded on the first (default: %(default)s)",
+    )  # fmt: skip
     how.add_argument("--threads", type=int, help="CPU threads (default: every core)")
     how.add_argument(
         "--memory-budget", metavar="SIZE",
@@ -231,6 +236,7 @@ def _check(args: argparse.Namespace) -> None:
         )
     given_soft(args.soft_ratio)
     _check_engine(args)
+    _gpus(args)
     _memory_budget(args)
     for flag, path in (("--out", args.out), ("--report", args.report)):
         if path:
@@ -391,6 +397,20 @@ def _open_index(args: argparse.Namespace) -> Snapshot | None:
     )  # fmt: skip
 
 
+def _gpus(args: argparse.Namespace) -> list[int]:
+    """CUDA's numbers of the GPUs that --device names."""
+    try:
+        gpus = usable_gpus(args.device)
+    except ValueError as error:
+        raise InputError(f"--device {args.device}: {error}") from None
+    if len(gpus) > 1 and args.engine != EXACT:
+        raise InputError(
+            f"--device {args.device} names {len(gpus)} GPUs, but --engine {args.engine} runs on one; name "
+            "one, or use --engine exact"
+        )
+    return gpus
+
+
 def _memory_budget(args: argparse.Namespace) -> int | None:
     """--memory-budget in bytes; None if it isn't given."""
     if args.memory_budget is None:
@@ -408,7 +428,8 @@ def _embed(args: argparse.Namespace, side: str) -> tuple[Embeddings, int, Thresh
     from asl_fast.embedder import embed_source, load_model  # PyTorch, only where there are pictures
 
     views = getattr(args, f"{side}_views") or WHOLE_VIEW
-    model = load_model(args.model, device=args.device, views=views)
+    gpus = _gpus(args)
+    model = load_model(args.model, device=f"cuda:{gpus[0]}" if gpus else "cpu", views=views)
     done = embed_source(
         getattr(args, side),
         model,

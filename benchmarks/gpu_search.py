@@ -206,6 +206,9 @@ def rows(args: argparse.Namespace) -> Iterator[Row]:
     best = machine(device)
     yield best
     for size in args.sizes:
+        if time.perf_counter() - start > args.seconds:
+            yield {"operation": "prepare", "size_QND": size, "left_out": f"{args.seconds} s were spent"}
+            continue
         whole = made(size, device)
         begun = time.perf_counter()
         refs = PreparedRefs(whole.ref_ND.cpu(), norm_N=whole.norm_N.numpy(), device=device)

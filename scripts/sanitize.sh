@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Build the native code with the address and undefined-behaviour sanitizers, then with the thread sanitizer,
-# and run its native checks. Needs only a C++ compiler; takes well under a minute.
+# and run its native checks. Needs only a C++ compiler. Takes five minutes on two busy cores, most of them the thread
+# sanitizer's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 compiler=${CXX:-c++}
@@ -10,6 +11,7 @@ instructions_of() {
         *_amx.cpp) echo "-mavx512f -mfma -mamx-tile -mamx-int8" ;;
         *_avx512vnni.cpp) echo "-mavx512f -mavx512vnni -mfma" ;;
         *_avxvnni.cpp) echo "-mavx2 -mfma -mavxvnni" ;;
+        *_avx512.cpp) echo "-mavx512f -mfma" ;;
         *_avx2.cpp) echo "-mavx2 -mfma" ;;
         *_neon.cpp) echo "-march=armv8.2-a+dotprod" ;;
     esac

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,99 @@ def test_without_a_gpu_it_says_so_in_one_line_and_exits_with_2():
     )
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith("gpu_check: no GPU that PyTorch of ") and done.stderr.count("\n") == 1
+
+
+def run_with_a_fake_python(tmp_path, *arguments, lacks="", fails="never"):
+    """The script with a Python that has a GPU and only writes down what it is asked to run."""
+    fake = tmp_path / "python"
+    fake.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        "*get_device_capability*) echo 120;;\n"
+        f'"-c import {lacks}") exit 1;;\n'
+        f'*"{fails}"*) echo "$CMAKE_CUDA_ARCHITECTURES $*"; exit 7;;\n'
+        '*) echo "$CMAKE_CUDA_ARCHITECTURES $*";;\n'
+        "esac\n"
+    )
+    sanitizer = tmp_path / "compute-sanitizer"
+    sanitizer.write_text('#!/bin/sh\nshift 4; exec "$@"\n')
+    for file in (fake, sanitizer):
+        file.chmod(0o755)
+    environment = os.environ | {"PYTHON": str(fake), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    return subprocess.run(
+        [ROOT / "scripts/gpu_check.sh", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_whole_run_fits_its_clock_and_builds_for_the_gpu_that_is_there(tmp_path):
+    done = run_with_a_fake_python(tmp_path)
+    assert done.returncode == 0, done.stderr
+    limits = re.findall(r"^gpu_check: (\S+), at most (\d+) s$", done.stdout, re.MULTILINE)
+    assert [name for name, _ in limits] == ["build", "search-tests", *["sanitizer"] * 3, "search"]
+    assert sum(int(limit) for _, limit in limits) <= 450
+    assert "120-real -m pip install" in done.stdout
+    assert done.stdout.endswith("gpu_check: all well; results in benchmarks/results\n")
+
+
+def test_a_step_that_would_pass_the_clock_is_skipped_and_said(tmp_path):
+    done = run_with_a_fake_python(tmp_path, "--seconds", "100", "out", "search-tests", "search")
+    assert done.returncode == 3
+    assert "gpu_check: search: skipped, 0 s of 100 s are spent and it may take 150 s\n" in done.stdout
+    assert done.stderr == "gpu_check: nothing failed, but skipped: search; results in out\n"
+
+
+def test_without_pytest_the_benchmarks_still_run_and_it_says_what_is_missing(tmp_path):
+    done = run_with_a_fake_python(tmp_path, lacks="pytest")
+    assert done.returncode == 3
+    assert "-m benchmarks.gpu_search" in done.stdout and "-m pytest" not in done.stdout
+    assert "skipped: search-tests, sanitizer;" in done.stderr
+
+
+def test_a_test_that_fails_is_told_at_the_end_of_a_run_that_goes_on(tmp_path):
+    done = run_with_a_fake_python(tmp_path, fails="-m pytest")
+    assert done.returncode == 1
+    assert "-m benchmarks.gpu_search" in done.stdout
+    assert done.stderr.startswith("gpu_check: failed: search-tests (status 7), sanitizer (status 7),")
+
+
+def test_a_build_that_fails_ends_the_run(tmp_path):
+    done = run_with_a_fake_python(tmp_path, fails="pip")
+    assert done.returncode == 1
+    assert "search-tests" not in done.stdout
+    assert done.stderr == "gpu_check: failed: build (status 7)\n"
+
+
+@pytest.mark.parametrize("arguments", [("--seconds", "x"), ("out", "biuld")])
+def test_a_wrong_argument_is_one_line_and_status_2(tmp_path, arguments):
+    done = run_with_a_fake_python(tmp_path, *arguments)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+
+
+def test_the_tests_of_the_search_need_nothing_but_numpy_and_pytest(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "for name in 'hypothesis cv2 PIL torch faiss scipy pyarrow h5py matplotlib tqdm'.split():\n"
+        "    sys.modules[name] = None\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "pytest",
+        "-q",
+        "-c",
+        "/dev/null",
+        "--rootdir",
+        ".",
+        "--noconftest",
+    ]
+    command += ["-p", "no:cacheprovider", "--collect-only", "tests/kernels/test_ratio_search_cuda.py"]
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=environment)
 
 
 def test_times_are_written_for_each_size(tmp_path):

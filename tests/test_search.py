@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from asl_fast.cli import main
+from asl_fast.indexes import Index
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -40,9 +41,13 @@ def sides(tmp_path):
     return tmp_path, refs.astype(np.float64), queries.astype(np.float64)
 
 
-def search(folder, *flags):
+def status_of(folder, *flags):
     arguments = ["search", "--refs", str(folder / "refs.npy"), "--queries", str(folder / "queries.npy")]
-    status = main([*arguments, "--out", str(folder / "matches.csv"), *map(str, flags)])
+    return main([*arguments, "--out", str(folder / "matches.csv"), *map(str, flags)])
+
+
+def search(folder, *flags):
+    status = status_of(folder, *flags)
     with open(folder / "matches.csv", newline="") as file:
         return status, list(csv.DictReader(file))
 
@@ -314,6 +319,50 @@ def test_cuda_without_cuda_is_one_line(sides, capsys):
     arguments = ["--refs", str(folder / "refs.npy"), "--queries", str(folder / "queries.npy")]
     assert main(["search", *arguments, "--out", str(folder / "m.csv"), "--device", "cuda"]) == 2
     assert "cuda" in capsys.readouterr().err.lower()
+
+
+def of_three_gpus(monkeypatch):
+    """The devices that an index is asked for, where there are three GPUs and searches run on the CPU."""
+    devices = []
+
+    class OnTheCpu(Index):
+        def __init__(self, *arguments, device, **options):
+            devices.append(device)
+            super().__init__(*arguments, **options)
+
+    info = {"with_cuda": True, "cuda_devices": ["A", "B", "C"], "cuda_problem": ""}
+    monkeypatch.setattr("asl_fast.kernels.ratio_search.devices._C.build_info", lambda: info)
+    monkeypatch.setattr("asl_fast.search.Index", OnTheCpu)
+    return devices
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:2", "cuda:0,2"])
+def test_every_gpu_that_is_named_reaches_the_index(sides, monkeypatch, device):
+    devices = of_three_gpus(monkeypatch)
+    status, _ = search(sides[0], "--device", device)
+    assert status == 0 and devices == [device]
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("gpu", "--device gpu: ratio_search: device must be one of cpu, cuda"),
+        ("cuda:1,1", "must name each GPU once"),
+        ("cuda:0,3", "names GPU 3, but there are 3, numbered from 0"),
+    ],
+)
+def test_gpus_that_cannot_be_meant_are_refused_in_one_line(sides, monkeypatch, capsys, device, said):
+    of_three_gpus(monkeypatch)
+    assert status_of(sides[0], "--device", device) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+def test_several_gpus_are_refused_for_an_engine_that_runs_on_one(sides, monkeypatch, capsys):
+    pytest.importorskip("faiss")
+    of_three_gpus(monkeypatch)
+    assert status_of(sides[0], "--device", "cuda:0,1", "--engine", "faiss:Flat") == 2
+    assert "names 2 GPUs, but --engine faiss:Flat runs on one" in capsys.readouterr().err
 
 
 def test_searching_files_does_not_wait_for_pytorch(sides):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -102,17 +105,28 @@ def test_several_gpus_find_what_one_finds() -> None:
         np.testing.assert_array_equal(vars(found)[name], column)
 
 
-def test_small_lists_of_candidates_are_scored_on_the_gpu_where_they_lie() -> None:
-    torch = pytest.importorskip("torch")
+def assert_rescored(on_gpu: Callable[[NDArray[np.int64]], Any]) -> None:
     ref_ND, query_QD = rows_of("normal", 900, 70, 1), rows_of("normal", 50, 70, 2)
     candidate_QF = np.random.default_rng(3).integers(-1, 900, (50, 1500))
     want = Rescorer(ref_ND).best(candidate_QF, ask(query_QD), 20)
-    there = torch.from_numpy(candidate_QF).cuda()
-    torch.cuda.synchronize()
-    for candidates in (candidate_QF, there):
-        found = Rescorer(ref_ND, device="cuda").best(candidates, ask(query_QD), 20)
-        for name, column in vars(want).items():
-            np.testing.assert_array_equal(vars(found)[name], column)
+    found = Rescorer(ref_ND, device="cuda").best(on_gpu(candidate_QF), ask(query_QD), 20)
+    for name, column in vars(want).items():
+        np.testing.assert_array_equal(vars(found)[name], column)
+
+
+def test_small_lists_of_candidates_are_scored_on_the_gpu() -> None:
+    assert_rescored(lambda candidate_QF: candidate_QF)
+
+
+def test_candidates_on_the_gpu_are_scored_where_they_lie() -> None:
+    torch = pytest.importorskip("torch")
+
+    def on_gpu(candidate_QF: NDArray[np.int64]) -> Any:
+        there = torch.from_numpy(candidate_QF).cuda()
+        torch.cuda.synchronize()
+        return there
+
+    assert_rescored(on_gpu)
 
 
 def test_rows_of_torch_on_the_gpu_are_taken() -> None:
