@@ -18,11 +18,13 @@ FINGERPRINT = "f00d" * 8
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """30 queries near references, of which the first 15 are copies: about half as long as the others."""
+    """30 queries near references, of which the first 15 are copies, and shorter than the others."""
     rng = np.random.default_rng(0)
     refs = rng.standard_normal((60, 8))
-    queries = refs[:30] + 0.8 * rng.standard_normal((30, 8))
-    queries *= np.where(np.arange(30) < 15, 0.6, 1.2)[:, None]
+    refs /= np.linalg.norm(refs, axis=1, keepdims=True)
+    queries = refs[:30] + 0.2 * rng.standard_normal((30, 8))
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    queries *= np.repeat([0.6, 1.2, 0.9], [15, 10, 5])[:, None]
     for name, row_ND in (("q", queries), ("r", refs)):
         ids = [f"{name}{row}" for row in range(len(row_ND))]
         rows = Embeddings(ids=ids, row_ND=row_ND.astype(np.float32), fingerprint=FINGERPRINT)
