@@ -25,7 +25,8 @@ as memory allows (asl_fast/indexes/stream.py).
 
 Rows may be float16, bfloat16 (a torch.Tensor, an ml_dtypes array), float32 or float64, and are used where
 they lie, in memory or in a map of a file: they are read from front to back once for the norms and once for
-the codes, then only where survivors are scored, and pages of a read-only map are handed back. "Exact" speaks
+the codes, then only where survivors are scored, and pages of a read-only map are handed back. Rows on the one
+GPU that searches are used there (rows_there.py). "Exact" speaks
 of the rows as float32, which holds all but float64 as they are. Any finite row with a non-zero component is
 fine, denormals and norms near 1e38 included. `num_threads=None` takes every core this process may run on.
 """
@@ -34,6 +35,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -41,23 +43,24 @@ from numpy.typing import ArrayLike, NDArray
 from asl_fast import _C
 from asl_fast.kernels.ratio_search.codes import Codes, encode
 from asl_fast.kernels.ratio_search.devices import gpus_of, usable_gpus
-from asl_fast.kernels.ratio_search.memory import GPU_HIT_BYTES, HIT_BYTES, Share, gpu_share, share
+from asl_fast.kernels.ratio_search.memory import GPU_HIT_BYTES, HIT_BYTES, GpuShare, Share, gpu_share, share
 from asl_fast.kernels.ratio_search.rows import (
     WHO,
     StoredRows,
+    as_float32,
     checked_norms,
-    float32_rows,
     row_norms,
     stored_rows,
 )
+from asl_fast.kernels.ratio_search.rows_there import RowsThere, rows_for
 from asl_fast.kernels.ratio_search.sampled_bar import likely_bar
 from asl_fast.kernels.ratio_search.threads import checked_threads
 from asl_fast.records import Candidates, Pairs
 
 __all__ = [
-    "DIRECTIONS", "HIT_BYTES", "MAX_BIAS", "MAX_DIMS", "MAX_REFS", "Codes", "PreparedRefs", "Progress",
-    "Question", "Share", "StoredRows", "ask", "check_count", "checked_norms", "encode", "gpu_share",
-    "gpus_of", "path_of", "share", "stored_rows", "usable_gpus",
+    "DIRECTIONS", "HIT_BYTES", "MAX_BIAS", "MAX_DIMS", "MAX_REFS", "Codes", "GpuShare", "PreparedRefs",
+    "Progress", "Question", "RowsThere", "Share", "StoredRows", "ask", "check_count", "checked_norms",
+    "encode", "gpu_share", "gpus_of", "path_of", "rows_for", "share", "stored_rows", "usable_gpus",
 ]  # fmt: skip
 
 DIRECTIONS = ("copy", "original", "both")
@@ -80,13 +83,15 @@ class PreparedRefs:
     hit_bytes: for hits that wait to be scored, in each thread of a search, or of a batch of queries on a GPU;
     fewer cost time.
     device: "cpu", "cuda", or GPUs by number, "cuda:0,1": each then holds an even share of the references.
+    rows_on_host: on GPUs, only codes go there, a quarter of float32 rows or less; the rows are copied to
+    page-locked memory of this machine, where the GPU reads those of survivors.
     grouping: "always" orders the rows by likeness, so that a search skips most of what is far from a query;
     "auto" does where a sample has many near rows. On a CPU; preparing then takes several times as long.
     """
 
     def __init__(
         self,
-        row_ND: ArrayLike | StoredRows,
+        row_ND: ArrayLike | StoredRows | RowsThere,
         *,
         norm_N: ArrayLike | None = None,
         device: str = "cpu",
@@ -96,6 +101,7 @@ class PreparedRefs:
         codes: Codes | None = None,
         hit_bytes: int | None = None,
         grouping: str = "never",
+        rows_on_host: bool = False,
         _instructions: str = "",
     ) -> None:
         gpus = usable_gpus(device)
@@ -103,7 +109,7 @@ class PreparedRefs:
             raise ValueError(f"{WHO}: grouping must be one of {', '.join(GROUPINGS)}, got {grouping!r}")
         self.device = device
         self.num_threads = checked_threads(num_threads)
-        rows = stored_rows(row_ND, name)
+        rows = rows_for(row_ND, name, gpus)
         self.num_rows, self.num_dims = len(rows), rows.num_dims
         if not 1 <= self.num_rows <= MAX_REFS:
             raise ValueError(f"{WHO}: {name} must have from 1 to {MAX_REFS} rows, got {self.num_rows}")
@@ -112,16 +118,21 @@ class PreparedRefs:
                 f"{WHO}: {name} have {self.num_dims} columns, more than {MAX_DIMS}; "
                 "reduce their dimensions first"
             )
-        if codes is None:
+        if isinstance(rows, RowsThere):
+            own_norm_N = rows.row_norms(name, ids)
+        elif codes is None:
             own_norm_N = row_norms(rows.array_ND, name, num_threads=self.num_threads, ids=ids)
         else:
             own_norm_N = codes.row_norm_N
         norm_N = own_norm_N if norm_N is None else checked_norms(norm_N, self.num_rows, f"norms of {name}")
         if gpus:
+            self._rows = rows  # the native side has only the address of what lies on a GPU
             self._native = _C.prepare_cuda(
-                rows.array_ND, own_norm_N, norm_N, gpus, hit_bytes or GPU_HIT_BYTES, self.num_threads
-            )
+                rows.native if isinstance(rows, RowsThere) else rows.array_ND, own_norm_N, norm_N, gpus,
+                hit_bytes or GPU_HIT_BYTES, rows_on_host, self.num_threads,
+            )  # fmt: skip
         else:
+            assert isinstance(rows, StoredRows)
             given = None if codes is None else (codes.code_ND, codes.scale_N, codes.residual_N)
             self._native = _C.prepare_cpu(
                 rows.array_ND, own_norm_N, norm_N, given, hit_bytes or HIT_BYTES, self.num_threads,
@@ -154,7 +165,7 @@ class PreparedRefs:
         """`ask` and `nearest` in one."""
         question = ask(
             query_QD, tau=tau, min_score=min_score, bias=bias, direction=direction, norm_Q=norm_Q,
-            num_threads=self.num_threads, name=name, ids=ids,
+            num_threads=self.num_threads, name=name, ids=ids, device=self.device,
         )  # fmt: skip
         return self.nearest(question, k, progress=progress, _counts=_counts)
 
@@ -238,8 +249,16 @@ class PreparedRefs:
                 f"{WHO}: rank_N must be int64 of shape ({len(self)},), one for each reference, "
                 f"got {rank_N.dtype} {rank_N.shape}"
             )
+        query_QD: Any = question.query_QD
+        if isinstance(query_QD, RowsThere):
+            if gpus_of(self.device) != [query_QD.gpu]:
+                raise ValueError(
+                    f"{WHO}: {question.name} lie on GPU {query_QD.gpu} but the references are on "
+                    f"{self.device}; ask with the same device"
+                )
+            query_QD = query_QD.native
         return _C.Asked(
-            question.query_QD, question.own_norm_Q, question.norm_Q, question.tau_Q, question.min_score_Q,
+            query_QD, question.own_norm_Q, question.norm_Q, question.tau_Q, question.min_score_Q,
             question.bias_Q, question.direction, rank_N,
         )  # fmt: skip
 
@@ -253,10 +272,11 @@ def _at_the_end(progress: Progress | None) -> Progress | None:
 class Question:
     """What is asked of any references: queries, and for each its tau, lowest score and bias. Made by `ask`.
 
-    query_QD: float32.  own_norm_Q: of the rows, for the score.  norm_Q: for the predicate and the ratio.
+    query_QD: float32, or rows on the GPU that is asked.  own_norm_Q: of the rows, for the score.
+    norm_Q: for the predicate and the ratio.
     """
 
-    query_QD: NDArray[np.float32]
+    query_QD: NDArray[np.float32] | RowsThere
     own_norm_Q: NDArray[np.float64]
     norm_Q: NDArray[np.float64]
     tau_Q: NDArray[np.float64]
@@ -270,12 +290,21 @@ class Question:
 
     @property
     def num_dims(self) -> int:
-        return int(self.query_QD.shape[1])
+        rows = self.query_QD
+        return rows.num_dims if isinstance(rows, RowsThere) else int(rows.shape[1])
+
+    @property
+    def host_QD(self) -> NDArray[np.float32]:
+        """The queries in this machine's memory; ValueError if they were left on a GPU (`ask`, device)."""
+        if isinstance(self.query_QD, RowsThere):
+            raise ValueError(f"{WHO}: {self.name} lie on GPU {self.query_QD.gpu}; ask with device='cpu'")
+        return self.query_QD
 
     def part(self, rows: slice | NDArray[np.int64]) -> Question:
         """Some of the queries."""
-        columns = ("query_QD", "own_norm_Q", "norm_Q", "tau_Q", "min_score_Q", "bias_Q")
-        return replace(self, **{column: getattr(self, column)[rows] for column in columns})
+        some = self.query_QD.part(rows) if isinstance(self.query_QD, RowsThere) else self.query_QD[rows]
+        columns = ("own_norm_Q", "norm_Q", "tau_Q", "min_score_Q", "bias_Q")
+        return replace(self, query_QD=some, **{column: getattr(self, column)[rows] for column in columns})
 
     def above(self, score: ArrayLike) -> Question:
         """The same, with no lower score than this: one number or one per query."""
@@ -283,7 +312,7 @@ class Question:
 
 
 def ask(
-    query_QD: ArrayLike,
+    query_QD: ArrayLike | RowsThere,
     *,
     tau: ArrayLike = 1.0,
     min_score: ArrayLike | None = None,
@@ -293,24 +322,32 @@ def ask(
     num_threads: int | None = None,
     name: str = "queries",
     ids: Sequence[str] | None = None,
+    device: str = "cpu",
 ) -> Question:
     """Check a search's arguments, once for any number of searches.
 
     tau (above 0), min_score (inclusive), bias (subtracted from cosines; min_score is of the difference): one
     number or one per query.  norm_Q: in place of the rows' own.
-    num_threads: for the norms.  ValueError names the argument that breaks a rule.
+    num_threads: for the norms.  device: that of the references that will be asked: queries on the one GPU
+    that it names stay there, others come to this machine's memory.  ValueError names the argument that breaks
+    a rule.
     """
-    query_QD = float32_rows(query_QD, name)
+    rows = rows_for(query_QD, name, gpus_of(device))
     if direction not in DIRECTIONS:
         raise ValueError(f"{WHO}: direction must be one of {', '.join(DIRECTIONS)}, got {direction!r}")
-    own_norm_Q = row_norms(query_QD, name, num_threads=checked_threads(num_threads), ids=ids)
+    kept_QD: NDArray[np.float32] | RowsThere
+    if isinstance(rows, RowsThere):
+        kept_QD, own_norm_Q = rows, rows.row_norms(name, ids)
+    else:
+        kept_QD = as_float32(rows.array_ND)
+        own_norm_Q = row_norms(kept_QD, name, num_threads=checked_threads(num_threads), ids=ids)
     return Question(
-        query_QD=query_QD,
+        query_QD=kept_QD,
         own_norm_Q=own_norm_Q,
-        norm_Q=own_norm_Q if norm_Q is None else checked_norms(norm_Q, len(query_QD), f"norms of {name}"),
-        tau_Q=checked_tau(tau, len(query_QD)),
-        min_score_Q=checked_min_score(min_score, len(query_QD)),
-        bias_Q=checked_bias(bias, len(query_QD)),
+        norm_Q=own_norm_Q if norm_Q is None else checked_norms(norm_Q, len(rows), f"norms of {name}"),
+        tau_Q=checked_tau(tau, len(rows)),
+        min_score_Q=checked_min_score(min_score, len(rows)),
+        bias_Q=checked_bias(bias, len(rows)),
         direction=direction,
         name=name,
     )

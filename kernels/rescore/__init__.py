@@ -88,7 +88,7 @@ class Rescorer:
             return self._best_on_gpu(self._gpu, candidate_QF, question, k)
         row_QK, score_QK, ratio_QK = _C.rescore(
             _checked_candidates(candidate_QF, len(question), len(self)),
-            question.query_QD,
+            question.host_QD,
             question.own_norm_Q,
             question.norm_Q,
             self.row_ND,
@@ -107,7 +107,7 @@ class Rescorer:
         self, gpu: _C.GpuRescorer, candidate_QF: Any, question: Question, k: int | None
     ) -> Candidates:
         asked = _C.Asked(
-            question.query_QD, question.own_norm_Q, question.norm_Q, question.tau_Q, question.min_score_Q,
+            question.host_QD, question.own_norm_Q, question.norm_Q, question.tau_Q, question.min_score_Q,
             question.bias_Q, question.direction, None,
         )  # fmt: skip
         there = getattr(candidate_QF, "__cuda_array_interface__", None)
