@@ -77,6 +77,17 @@ def patch_overlaps(
     a_grid: tuple[int, int],
     b_grid: tuple[int, int],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]: ...
+def depthwise_weight_gradient(
+    input: NDArray[np.float32] | NDArray[np.uint16],
+    gradient: NDArray[np.float32] | NDArray[np.uint16],
+    kernel: int,
+    stride: int,
+    top: int,
+    left: int,
+    num_threads: int,
+    instructions: str,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
+def depthwise_paths() -> list[str]: ...
 def resize(pixels: NDArray[np.uint8], height: int, width: int, instructions: str) -> NDArray[np.uint8]: ...
 def resize_paths() -> list[str]: ...
 def prepare_cpu(

@@ -12,6 +12,7 @@
 #include <tuple>
 
 #include "common/cpu.h"
+#include "depthwise/depthwise.h"
 #include "patch_overlap/patch_overlap.h"
 #include "ratio_search/ratio_search.h"
 #include "rescore/gpu_rescorer.h"
@@ -415,6 +416,28 @@ GpuRescorer emulated_rescorer(const py::array& value, const Doubles& row_norm, c
     return {value, row_norm, norm, rs::emulated_gpu(std::int64_t{1} << 30, seed), limits, 1};
 }
 
+// Input (B, H, W, C) and the output's gradient (B, H', W', C) -> weight (C, K, K), bias (C).
+template <typename Number>
+py::tuple depthwise_weight_gradient(const py::array_t<Number, py::array::c_style>& input,
+                                    const py::array_t<Number, py::array::c_style>& gradient, int kernel, int stride,
+                                    std::int64_t top, std::int64_t left, int num_threads,
+                                    const std::string& instructions) {
+    if (input.ndim() != 4 || gradient.ndim() != 4 || input.shape(0) != gradient.shape(0) ||
+        input.shape(3) != gradient.shape(3)) {
+        throw std::invalid_argument("depthwise: input (B, H, W, C) and gradient (B, H', W', C) don't belong together");
+    }
+    const asl::depthwise::Shape shape{input.shape(0), input.shape(1), input.shape(2), input.shape(3), gradient.shape(1),
+                                      gradient.shape(2), top, left, kernel, stride};
+    const py::ssize_t channels = input.shape(3);
+    py::array_t<float> weight(std::vector<py::ssize_t>{channels, kernel, kernel}), bias(channels);
+    float *const to = weight.mutable_data(), *const bias_to = bias.mutable_data();
+    {
+        const py::gil_scoped_release released;
+        asl::depthwise::weight_gradient(shape, input.data(), gradient.data(), num_threads, instructions, to, bias_to);
+    }
+    return py::make_tuple(weight, bias);
+}
+
 // Pixels (H, W, 3) whose rows may lie apart -> (height, width, 3).
 py::array_t<std::uint8_t> resize(const py::array_t<std::uint8_t>& pixels, std::int64_t height, std::int64_t width,
                                  const std::string& instructions) {
@@ -566,6 +589,14 @@ PYBIND11_MODULE(_C, module) {
                py::arg("num_threads"));
     module.def("patch_overlaps", &patch_overlaps, py::arg("matrix"), py::arg("region"), py::arg("a_grid"),
                py::arg("b_grid"));
+    const auto depthwise = [&module](auto function) {
+        module.def("depthwise_weight_gradient", function, py::arg("input").noconvert(), py::arg("gradient").noconvert(),
+                   py::arg("kernel"), py::arg("stride"), py::arg("top"), py::arg("left"), py::arg("num_threads"),
+                   py::arg("instructions"));
+    };
+    depthwise(&depthwise_weight_gradient<float>);
+    depthwise(&depthwise_weight_gradient<std::uint16_t>);
+    module.def("depthwise_paths", &asl::depthwise::paths);
     module.def("resize", &resize, py::arg("pixels").noconvert(), py::arg("height"), py::arg("width"),
                py::arg("instructions"));
     module.def("resize_paths", &asl::resize::paths);

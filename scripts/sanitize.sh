@@ -11,6 +11,7 @@ instructions_of() {
         *_amx.cpp) echo "-mavx512f -mfma -mamx-tile -mamx-int8" ;;
         *_avx512vnni.cpp) echo "-mavx512f -mavx512vnni -mfma" ;;
         *_avxvnni.cpp) echo "-mavx2 -mfma -mavxvnni" ;;
+        *_avx512.cpp) echo "-mavx512f -mfma" ;;
         *_avx2.cpp) echo "-mavx2 -mfma" ;;
         *_neon.cpp) echo "-march=armv8.2-a+dotprod" ;;
     esac

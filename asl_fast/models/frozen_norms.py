@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from asl_fast.models.depthwise import depthwise_forward
 from asl_fast.models.norm_pairs import join_norms
 
 
@@ -46,10 +47,14 @@ class _ConvWithNorm:
         shift = -mean * scale if bias is None else (bias - mean) * scale
         if norm.bias is not None:
             shift = shift + norm.bias
+        joined = weight * scale.view(-1, 1, 1, 1)
+        output = depthwise_forward(conv, feature, joined, shift)
+        if output is not None:
+            return output
         # The conv's own forward knows its padding (timm's Conv2dSame pads by the input's size).
         own: dict[str, Any] = conv._parameters
         try:
-            own.update(weight=weight * scale.view(-1, 1, 1, 1), bias=shift)
+            own.update(weight=joined, bias=shift)
             return type(conv).forward(conv, feature)
         finally:
             own.update(weight=weight, bias=bias)

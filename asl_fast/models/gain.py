@@ -7,11 +7,12 @@ on the features in another way: row' = row * exp(g(row)).
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 
 class Gain(nn.Module):
-    """row_BD -> row_BD * exp(g), g one number a row from two layers. g is 0 at the start."""
+    """row_BD -> row_BD * exp(g), g one number a row from two layers, in float32. g is 0 at the start."""
 
     def __init__(self, num_dims: int, width: int) -> None:
         super().__init__()
@@ -21,6 +22,7 @@ class Gain(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, row_BD: Tensor) -> Tensor:
-        unit_BD = nn.functional.normalize(row_BD, dim=1) * row_BD.shape[1] ** 0.5
-        gain_B1: Tensor = self.out(nn.functional.gelu(self.into(unit_BD)))
-        return row_BD * gain_B1.exp()
+        with torch.autocast(row_BD.device.type, enabled=False):
+            unit_BD = nn.functional.normalize(row_BD, dim=1) * row_BD.shape[1] ** 0.5
+            gain_B1: Tensor = self.out(nn.functional.gelu(self.into(unit_BD)))
+            return row_BD * gain_B1.exp()

@@ -58,7 +58,8 @@ class TrainSettings:
     class_lr: of the class weights.
     frozen_share: the first parameter tensors of the backbone, in its own order, that keep their values.
     frozen_statistics: batch norms, the neck's too, use their stored means (short runs see few pictures).
-    clip_norm: of the gradient, 0 = off.  bf16: mixed precision, on a GPU only.
+    clip_norm: of the gradient, 0 = off.  bf16: mixed precision, on a GPU or on a CPU that has
+    instructions for it (AVX512-BF16).
     fused_class_step: step the class weights within the backward pass, so that no gradient of theirs is ever
     stored; gradients can't be clipped then.
     least_area, whole_share, same_share: see `edits.nested_crops`.  edit_share: of the views that are edited.

@@ -10,6 +10,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from asl_fast import _C
 from asl_fast.losses import AslLoss, Ranks
 from asl_fast.models import Descriptor, join_frozen_norms
 from asl_fast.training.settings import TrainSettings
@@ -30,6 +31,7 @@ class Trainer:
         self.settings = settings
         self.device = device
         self.step = 0
+        self.mixed = settings.bf16 and has_bf16(device)
         self._seed = seed
         self.descriptor = descriptor.to(device).to(memory_format=torch.channels_last)
         self.loss = loss.to(device)
@@ -54,8 +56,7 @@ class Trainer:
         if self.loss.class_step is not None:
             self.loss.class_step.lr = self.settings.class_lr * lr_share(self.step, self.settings)
         batch = batch.to(self.device)
-        mixed = self.settings.bf16 and self.device.type == "cuda"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
             pixels_BCHW = batch.pixels_BCHW.contiguous(memory_format=torch.channels_last)
             row_BD = self.descriptor(pixels_BCHW).float()
         self._check_finite({"longest row": row_BD.detach().norm(dim=1).max().item()})
@@ -173,6 +174,11 @@ class Trainer:
                 f"lr {self.optimizer.param_groups[0]['lr']:.3g}; the last "
                 "checkpoint is kept, use a recipe with a lower lr or clip_norm in another --out"
             )
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Does it multiply bfloat16 numbers faster than float32 ones?"""
+    return device.type == "cuda" or "avx512bf16" in _C.build_info()["cpu_features"]
 
 
 def lr_share(step: int, settings: TrainSettings) -> float:

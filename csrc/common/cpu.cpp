@@ -39,6 +39,7 @@ CpuFeatures detect() {
     unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
     if (found.avx2 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0) {
         found.avxvnni = (eax >> 4 & 1u) != 0;
+        found.avx512bf16 = found.avx512f && (eax >> 5 & 1u) != 0;
     }
     if (found.avx512f && __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0) {
         const bool tiles = (edx >> 24 & 1u) != 0, int8 = (edx >> 25 & 1u) != 0;
@@ -67,6 +68,7 @@ std::vector<std::string> cpu_feature_names() {
     if (cpu.avx512f) names.emplace_back("avx512f");
     if (cpu.avx512bw) names.emplace_back("avx512bw");
     if (cpu.avx512vnni) names.emplace_back("avx512vnni");
+    if (cpu.avx512bf16) names.emplace_back("avx512bf16");
     if (cpu.avxvnni) names.emplace_back("avxvnni");
     if (cpu.amxint8) names.emplace_back("amxint8");
     if (cpu.neondot) names.emplace_back("neondot");

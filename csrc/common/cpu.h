@@ -12,6 +12,7 @@ struct CpuFeatures {
     bool avx512f = false;
     bool avx512bw = false;
     bool avx512vnni = false;
+    bool avx512bf16 = false;
     bool avxvnni = false;
     bool amxint8 = false;  // with the operating system's leave to use the tiles
     bool neondot = false;  // sdot, of Armv8.2 and later

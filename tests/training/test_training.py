@@ -99,6 +99,20 @@ def test_both_losses_fall_and_the_run_folder_is_complete(photo_folder, settings,
     assert list((out / "tensorboard").glob("events*"))
 
 
+def test_mixed_precision_changes_a_step_by_rounding_only(photos, settings, monkeypatch):
+    batch = batch_of(photos, settings)
+    found = []
+    for fast in (True, False):
+        monkeypatch.setattr("asl_fast.training.trainer.has_bf16", lambda device, fast=fast: fast)
+        trainer = new_trainer(dataclasses.replace(settings, bf16=True, frozen_statistics=True))
+        scalars = trainer.train_step(batch)
+        moved = trainer.descriptor.state_dict()
+        assert all(value.dtype in (torch.float32, torch.int64) for value in moved.values())
+        found.append((scalars["loss/total"], scalars["gradient_norm"]))
+    assert found[0] != found[1]
+    np.testing.assert_allclose(*found, rtol=0.05)
+
+
 def test_best_is_the_average_of_the_step_that_did_best(photo_folder, settings, tmp_path):
     settings = dataclasses.replace(settings, num_steps=12, evaluate_every=1, ema_decay=0.5)
     outcome = learn(photo_folder, tmp_path, settings)
