@@ -8,10 +8,20 @@ from numpy.typing import NDArray
 
 Progress = Callable[[int, int], object] | None
 
+class RowsOnGpu:
+    def __init__(self, address: int, kind: str, num_rows: int, num_dims: int, stream: int) -> None: ...
+    @property
+    def address(self) -> int: ...
+
+class EmulatedRows:
+    def __init__(self, rows: NDArray[Any], kind: str) -> None: ...
+    @property
+    def there(self) -> RowsOnGpu: ...
+
 class Asked:
     def __init__(
         self,
-        queries: NDArray[np.float32],
+        queries: NDArray[np.float32] | RowsOnGpu,
         row_norm: NDArray[np.float64],
         norm: NDArray[np.float64],
         tau: NDArray[np.float64],
@@ -96,11 +106,12 @@ def prepare_cpu(
     grouping: str,
 ) -> Refs: ...
 def prepare_cuda(
-    rows: Stored,
+    rows: Stored | RowsOnGpu,
     row_norm: NDArray[np.float64],
     norm: NDArray[np.float64],
     devices: list[int],
     buffer_bytes: int,
+    rows_on_host: bool,
     num_threads: int,
 ) -> Refs: ...
 def cuda_rescorer(
@@ -114,9 +125,11 @@ def emulated_rescorer(
     buffer_bytes: int,
     seed: int,
 ) -> GpuRescorer: ...
+def emulated_row_norms(rows: RowsOnGpu) -> NDArray[np.float64]: ...
+def cuda_row_norms(rows: RowsOnGpu, gpu: int) -> NDArray[np.float64]: ...
 def cuda_free_bytes(devices: list[int]) -> list[int]: ...
 def prepare_emulated(
-    rows: Stored,
+    rows: Stored | RowsOnGpu,
     row_norm: NDArray[np.float64],
     norm: NDArray[np.float64],
     num_gpus: int,
@@ -124,5 +137,6 @@ def prepare_emulated(
     chunk_rows: int,
     capacity: int,
     buffer_bytes: int,
+    rows_on_host: bool,
     seed: int,
 ) -> Refs: ...

@@ -43,6 +43,7 @@ class Searchable(ABC):
     """
 
     _num_threads: int | None
+    _device: str = "cpu"  # where queries may stay, if they lie there
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -163,4 +164,5 @@ class Searchable(ABC):
             num_threads=self._num_threads,
             name=name,
             ids=ids,
+            device=self._device,
         )

@@ -34,6 +34,46 @@ struct CodedRow {
     std::int32_t sum = 0;     // of the codes
 };
 
+// What the codes of a row are made by, on this machine and on GPUs. What the double arithmetic loses is covered, many
+// times over, by two margins: sums of at most 2^17 terms (2^-36 relative), a division, a square root, |u| <= 1 + 2^-35;
+// and what cancels, as unit components carry 2^-51 of themselves.
+inline constexpr double kCodeMargin = 0x1p-20;
+inline constexpr double kCodeFloor = 0x1p-40;
+inline constexpr int kCodeLanes = 8;  // dimension d's error is added to lane d % 8
+
+ASL_HOST_DEVICE static inline float rounded_up(double x) {
+    const float near = static_cast<float>(x);
+    return static_cast<double>(near) < x ? nextafterf(near, INFINITY) : near;
+}
+
+struct Coder {
+    double to_unit, to_code, from_code;
+
+    ASL_HOST_DEVICE Coder(double row_norm, float inverse_scale)
+        : to_unit(1.0 / row_norm), to_code(static_cast<double>(inverse_scale)), from_code(1.0 / to_code) {}
+
+    ASL_HOST_DEVICE static float inverse_scale_of(double row_norm, float largest, int max_code) {
+        return static_cast<float>(max_code * row_norm / static_cast<double>(largest));
+    }
+    ASL_HOST_DEVICE std::int8_t code(float value, double& squared_error) const {
+        constexpr double kToInteger = 0x1.8p52;  // adding it rounds to the nearest integer
+        const double unit = static_cast<double>(value) * to_unit;
+        const double nearest = (unit * to_code + kToInteger) - kToInteger;
+        const double error = unit - nearest * from_code;
+        squared_error += error * error;
+        return static_cast<std::int8_t>(static_cast<std::int32_t>(nearest));
+    }
+    ASL_HOST_DEVICE static float residual_of(const double (&squared_error)[kCodeLanes]) {
+        double total = 0;
+        for (const double lane : squared_error) total += lane;
+        return rounded_up(sqrt(total) * (1 + kCodeMargin) + kCodeFloor);
+    }
+    ASL_HOST_DEVICE static float length_of(std::int32_t squared_codes, float inverse_scale) {
+        const double from_code = 1.0 / static_cast<double>(inverse_scale);
+        return rounded_up(sqrt(static_cast<double>(squared_codes)) * from_code * (1 + kCodeMargin));
+    }
+};
+
 // What follows from a row's codes: their sum, and how long code / x is at most.
 struct CodeSums {
     std::int32_t sum;

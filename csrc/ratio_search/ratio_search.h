@@ -31,6 +31,7 @@ struct Rows {
     std::int64_t num_dims = 0;
     const double* row_norm = nullptr;  // sqrt(dot(x, x)): the score's
     const double* norm = nullptr;      // the predicate's: the same, or another network's
+    const StoredRows* on_gpu = nullptr;  // then `value` is null and they lie there; only a search on that GPU takes them
 };
 
 // What a search on the CPU had to do, for those who measure it.
@@ -130,11 +131,27 @@ struct GpuLimits {
     std::int64_t chunk_rows = std::int64_t{1} << 18;  // references that are screened between two looks at the floors
     std::int64_t capacity = 1024;                     // entries of a list, at least
     std::int64_t buffer_bytes = std::int64_t{1} << 30;  // for the queries of a batch; fewer bytes, more batches
+    bool rows_on_host = false;  // only codes go to the GPU; it reads the rows of survivors from this machine's memory
 };
 
 // The GPU path with this machine emulating num_gpus GPUs of gpu_bytes: for tests. seed: of the order of their threads.
 std::unique_ptr<Refs> prepare_emulated(const StoredRows& refs, int num_gpus, std::int64_t gpu_bytes, const GpuLimits& limits,
                                        int num_threads, unsigned seed);
+
+// Rows in an emulated GPU's memory, where nothing but it can read them: for tests.
+class EmulatedRows {
+   public:
+    explicit EmulatedRows(const StoredRows& rows);
+    ~EmulatedRows();
+    EmulatedRows(const EmulatedRows&) = delete;
+    EmulatedRows& operator=(const EmulatedRows&) = delete;
+
+    const void* value() const { return memory_; }
+
+   private:
+    void* memory_;
+};
+std::vector<double> emulated_row_norms(const StoredRows& rows);
 
 #if defined(ASL_FAST_WITH_CUDA)
 struct CudaInfo {
@@ -143,6 +160,8 @@ struct CudaInfo {
 };
 CudaInfo cuda_info();
 std::vector<std::int64_t> cuda_free_bytes(const std::vector<int>& devices);
+// sqrt(dot(x, x)) of rows on a GPU.
+std::vector<double> cuda_row_norms(const StoredRows& rows, int device);
 // devices: CUDA's numbers, each once; every one holds an even share of the rows.
 std::unique_ptr<Refs> prepare_cuda(const StoredRows& refs, const std::vector<int>& devices, const GpuLimits& limits, int num_threads);
 #endif

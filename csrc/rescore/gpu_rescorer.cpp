@@ -67,7 +67,7 @@ class Rescorer : public GpuRescorer {
         : open_(open), limits_(limits), gpu_(open()), norm_(*gpu_, refs.num_rows) {
         std::vector<std::int64_t> row(at(refs.num_rows));
         std::iota(row.begin(), row.end(), std::int64_t{0});
-        rows_.emplace(*gpu_, refs, row, false, num_threads);
+        rows_.emplace(*gpu_, refs, row, rs::RowsOnGpu::Wish{false, false}, num_threads);
         norm_.put(refs.norm, 0, refs.num_rows);
     }
 

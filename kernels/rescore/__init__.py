@@ -95,7 +95,7 @@ class Rescorer:
             return self._best_on_gpu(self._gpu, candidate_QF, question, k)
         row_QK, score_QK, ratio_QK = _C.rescore(
             _checked_candidates(candidate_QF, len(question), len(self)),
-            question.query_QD,
+            question.host_QD,
             question.own_norm_Q,
             question.norm_Q,
             self.row_ND,
@@ -115,7 +115,7 @@ class Rescorer:
     def _best_on_gpu(
         self, gpu: _C.GpuRescorer, candidate_QF: Any, question: Question, k: int | None
     ) -> Candidates:
-        asked = question.asked()
+        asked = question.asked(question.host_QD)
         there = getattr(candidate_QF, "__cuda_array_interface__", None)
         if there is None:
             candidates = _checked_candidates(candidate_QF, len(question), len(self))

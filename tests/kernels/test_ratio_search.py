@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,6 +38,7 @@ class Gpus:
     chunk_rows: int = 1 << 18
     capacity: int = 1024
     buffer_bytes: int = 1 << 30
+    rows_on_host: bool = False
     seed: int = 0
 
 
@@ -46,6 +48,7 @@ GPUS = st.builds(
     chunk_rows=st.sampled_from([33, 200, 1000]),
     capacity=st.sampled_from([1, 16, 4000]),
     buffer_bytes=st.sampled_from([1, 1 << 16, 1 << 30]),
+    rows_on_host=st.booleans(),
     seed=st.integers(0, 2**31),
 )
 
@@ -121,16 +124,21 @@ class Case:
         case = self if capped else replace(self, k=len(self.ref_ND))
         return plain.best_pairs(case.expected(), num_pairs)
 
-    def on(self, gpus: Gpus) -> tuple[_C.Refs, _C.Asked]:
+    def on(
+        self, gpus: Gpus, ref: NDArray[Any] | _C.RowsOnGpu | None = None, query: _C.RowsOnGpu | None = None
+    ) -> tuple[_C.Refs, _C.Asked]:
+        """ref, query: the same rows as they are handed over; None: as float32 in this machine's memory."""
         ref_norm_N, query_norm_Q = plain.row_norms(self.ref_ND), plain.row_norms(self.query_QD)
-        refs = _C.prepare_emulated(self.ref_ND, ref_norm_N, self.ref_norm_N, **vars(gpus))
+        refs = _C.prepare_emulated(
+            self.ref_ND if ref is None else ref, ref_norm_N, self.ref_norm_N, **vars(gpus)
+        )
         floor_Q, bias_Q, scale_Q = np.full((3, len(self.query_QD)), [[-np.inf], [0], [1]])
         bias_Q[:], scale_Q[:] = self.bias, self.scale
         if self.min_score is not None:
             floor_Q[:] = self.min_score
         asked = _C.Asked(
-            self.query_QD, query_norm_Q, self.query_norm_Q, self.tau_Q, floor_Q, bias_Q, scale_Q,
-            plain_soft(self.soft), self.direction, self.rank_N,
+            self.query_QD if query is None else query, query_norm_Q, self.query_norm_Q, self.tau_Q, floor_Q,
+            bias_Q, scale_Q, plain_soft(self.soft), self.direction, self.rank_N,
         )  # fmt: skip
         return refs, asked
 
@@ -292,6 +300,74 @@ EMULATED = settings(max_examples=40, deadline=None)  # the kernels of the GPU pa
 def test_lists_of_the_gpu_path_that_overflow_drop_no_pair(case: Case, gpus: Gpus) -> None:
     refs, asked = case.on(gpus)
     assert_same_bits(case.expected(), refs.search(asked, case.k, 1, None))
+
+
+FLOATS = {"f16": np.dtype(np.float16), "f32": np.dtype(np.float32), "f64": np.dtype(np.float64)}
+
+
+def closest(row_ND: NDArray[np.float32], kind: str) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """Rows of a number type, and what they are as float32; only finite ones with a direction."""
+    if kind == "bf16":
+        as_floats = (row_ND.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
+    else:
+        with np.errstate(over="ignore", under="ignore"):
+            as_floats = row_ND.astype(FLOATS[kind]).astype(np.float32)
+    lost_N = ~np.isfinite(as_floats).all(axis=1) | ~as_floats.any(axis=1)
+    as_floats[lost_N] = np.float32(1)
+    if kind == "bf16":
+        return (as_floats.view(np.uint32) >> np.uint32(16)).astype(np.uint16), as_floats
+    return as_floats.astype(FLOATS[kind]), as_floats
+
+
+@EMULATED
+@given(
+    case=cases(soft_too=False), gpus=GPUS, ref_kind=st.sampled_from(["bf16", *FLOATS]),
+    query_kind=st.sampled_from(["bf16", *FLOATS]), sides=st.sampled_from(["refs", "queries", "both"]),
+)  # fmt: skip
+def test_rows_that_lie_on_the_gpu_are_searched_there_and_give_the_bits_of_the_brute_force(
+    case: Case, gpus: Gpus, ref_kind: str, query_kind: str, sides: str
+) -> None:
+    """This machine can't read them there: whoever follows an address of the emulated GPU ends the process."""
+    ref, ref_ND = closest(case.ref_ND, ref_kind)
+    query, query_QD = closest(case.query_QD, query_kind)
+    case = replace(case, ref_ND=ref_ND, query_QD=query_QD)
+    refs_there, queries_there = _C.EmulatedRows(ref, ref_kind), _C.EmulatedRows(query, query_kind)
+    for each, rows in ((refs_there, ref_ND), (queries_there, query_QD)):
+        np.testing.assert_array_equal(_C.emulated_row_norms(each.there), plain.row_norms(rows))
+    refs, asked = case.on(
+        replace(gpus, num_gpus=1),
+        refs_there.there if sides != "queries" else ref,
+        queries_there.there if sides != "refs" else None,
+    )
+    assert_same_bits(case.expected(), refs.search(asked, case.k, 1, None))
+    found = refs.best_pairs(asked, 0, 50, 1, None)
+    assert_same_bits(case.expected_pairs(50, False), found)
+
+
+def test_the_gpu_codes_rows_as_the_cpu_does() -> None:
+    """So that what the screen lets through, not only the answer, is the same wherever rows are coded."""
+    case = of_a_size(150, 700, 37, direction="both")
+    scored = []
+    for there in (False, True):
+        rows = [_C.EmulatedRows(row_ND, "f32") for row_ND in (case.ref_ND, case.query_QD)]
+        refs, asked = case.on(Gpus(capacity=64), *([each.there for each in rows] if there else []))
+        counts: dict[str, int] = {}
+        assert_same_bits(case.expected(), refs.search(asked, case.k, 1, None, counts))
+        scored.append(counts["scored"])
+    assert scored[0] == scored[1]
+
+
+def test_rows_on_the_gpu_are_refused_where_another_device_searches() -> None:
+    case = of_a_size(4, 30, 8)
+    there = [_C.EmulatedRows(row_ND, "f32") for row_ND in (case.ref_ND, case.query_QD)]
+    with pytest.raises(ValueError, match="references on one GPU can't be dealt out"):
+        case.on(Gpus(num_gpus=2), there[0].there)
+    refs, asked = case.on(Gpus(num_gpus=2), None, there[1].there)
+    with pytest.raises(ValueError, match="queries on one GPU can't be asked of several"):
+        refs.search(asked, 1, 1, None)
+    norm_N = plain.row_norms(case.ref_ND)
+    with pytest.raises(ValueError, match="queries on a GPU were asked of a CPU"):
+        _C.prepare_cpu(case.ref_ND, norm_N, norm_N, None, 1 << 20, 1, "", "never").search(asked, 1, 1, None)
 
 
 NUM_PAIRS = st.sampled_from([1, 2, 17, 300, 5000, 100_000])
@@ -680,7 +756,7 @@ def test_cuda_without_a_gpu_or_a_cuda_build_says_what_to_do() -> None:
 
 @pytest.mark.skipif(not _C.build_info()["cuda_devices"], reason="needs a GPU and a CUDA build")
 @settings(max_examples=50, deadline=None)
-@given(case=cases())
+@given(case=cases(soft_too=False))
 def test_the_gpu_gives_the_bits_of_the_brute_force(case: Case) -> None:
     refs = PreparedRefs(case.ref_ND, norm_N=case.ref_norm_N, device="cuda")
     found = refs.nearest(case.question(), case.k, rank_N=case.rank_N)

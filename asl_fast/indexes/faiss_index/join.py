@@ -86,7 +86,7 @@ class Join:
     ) -> None:
         self._lists, self._order, self._rescorer = lists, order, rescorer
         self._asked, self._k = question, k
-        self._unit_QD = unit(question.query_QD, question.own_norm_Q)
+        self._unit_QD = unit(question.host_QD, question.own_norm_Q)
         self._floats = floats
         self._begin_Q, self._end_Q = order.valid(question.norm_Q, question.tau_Q, question.direction)
         self._listed_Q = np.full(len(question), -1)  # of the list before this one, as the next
