@@ -316,6 +316,20 @@ def test_rows_that_lie_on_the_gpu_are_searched_there_and_give_the_bits_of_the_br
     assert_same_bits(case.expected_pairs(50, False), found)
 
 
+@pytest.mark.parametrize("where", ["gpu", "host", "there"])
+def test_rows_behind_the_first_block_on_their_way_to_the_gpu_are_found(where: str) -> None:
+    """The last 300 rows by norm of two blocks: 64 MB on their way, or 65,536 rows that are coded in place."""
+    num_refs, num_dims = (66_000, 8) if where == "there" else (17_500, 1000)
+    norm_N = np.arange(num_refs, 0.0, -1)
+    case = of_a_size(2, num_refs, num_dims, direction="original", ref_norm_N=norm_N)
+    case = replace(case, query_norm_Q=np.full(2, 300.0), tau_Q=np.full(2, 0.9999))
+    there = _C.EmulatedRows(case.ref_ND, "f32") if where == "there" else None
+    refs, asked = case.on(Gpus(rows_on_host=where == "host"), None if there is None else there.there)
+    found = refs.search(asked, case.k, 1, None)
+    assert_same_bits(case.expected(), found)
+    assert found[0].min() >= num_refs - 300
+
+
 def test_the_gpu_codes_rows_as_the_cpu_does() -> None:
     """So that what the screen lets through, not only the answer, is the same wherever rows are coded."""
     case = of_a_size(150, 700, 37, direction="both")
