@@ -316,6 +316,24 @@ def test_rows_that_lie_on_the_gpu_are_searched_there_and_give_the_bits_of_the_br
     assert_same_bits(case.expected_pairs(50, False), found)
 
 
+@pytest.mark.parametrize("sign", [0.49, -0.49])
+@pytest.mark.parametrize("rough_side", ["query", "ref"])
+@pytest.mark.parametrize("there", [False, True])
+def test_the_bound_of_the_gpu_path_holds_where_all_errors_add_up(
+    there: bool, rough_side: str, sign: float
+) -> None:
+    """Half a code in every dimension against a row along that error: any less slack misses the pair."""
+    rough_1D = (np.arange(512) % 3 + sign).astype(np.float32)[None]
+    smooth_1D = np.ones((1, 512), np.float32)
+    rough_1D[0, 0], smooth_1D[0, 0] = 127, 0
+    query_QD, ref_ND = (rough_1D, smooth_1D) if rough_side == "query" else (smooth_1D, rough_1D)
+    case = of_a_size(1, 1, 512, direction="both", query_QD=query_QD, ref_ND=ref_ND)
+    case = replace(case, min_score=float(case.expected()[1][0, 0]))
+    rows = [_C.EmulatedRows(row_ND, "f32") for row_ND in (ref_ND, query_QD)]
+    refs, asked = case.on(Gpus(), *([each.there for each in rows] if there else []))
+    assert_same_bits(case.expected(), refs.search(asked, case.k, 1, None))
+
+
 @pytest.mark.parametrize("where", ["gpu", "host", "there"])
 def test_rows_behind_the_first_block_on_their_way_to_the_gpu_are_found(where: str) -> None:
     """The last 300 rows by norm of two blocks: 64 MB on their way, or 65,536 rows that are coded in place."""
