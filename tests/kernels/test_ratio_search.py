@@ -316,6 +316,12 @@ def test_rows_that_lie_on_the_gpu_are_searched_there_and_give_the_bits_of_the_br
     assert_same_bits(case.expected_pairs(50, False), found)
 
 
+def test_a_pool_takes_no_pair_twice_from_a_list_of_the_gpu_path_that_overflowed() -> None:
+    case = of_a_size(5, 300, 8, direction="both")
+    refs, asked = case.on(Gpus(capacity=16, chunk_rows=200))
+    assert_same_bits(case.expected_pairs(100, False), refs.best_pairs(asked, 0, 100, 1, None))
+
+
 @pytest.mark.parametrize("sign", [0.49, -0.49])
 @pytest.mark.parametrize("rough_side", ["query", "ref"])
 @pytest.mark.parametrize("there", [False, True])
