@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::int64_t kBlockBytes = std::int64_t{64} << 20;  // of rows on their way to the GPU
 constexpr std::int64_t kRowsATask = 256;
-constexpr std::int64_t kCodedAtOnce = std::int64_t{1} << 20;  // rows on the GPU: 16 MB about them
+constexpr std::int64_t kCodedAtOnce = std::int64_t{1} << 16;  // rows on the GPU: 1 MB about them
 constexpr std::int64_t kMostOut = std::int64_t{1} << 20;  // entries that are fetched at once: 16 MB
 
 std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }

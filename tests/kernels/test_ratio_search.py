@@ -344,6 +344,44 @@ def test_rows_that_lie_on_the_gpu_are_searched_there_and_give_the_bits_of_the_br
     assert_same_bits(case.expected_pairs(50, False), found)
 
 
+def test_a_pool_takes_no_pair_twice_from_a_list_of_the_gpu_path_that_overflowed() -> None:
+    case = of_a_size(5, 300, 8, direction="both")
+    refs, asked = case.on(Gpus(capacity=16, chunk_rows=200))
+    assert_same_bits(case.expected_pairs(100, False), refs.best_pairs(asked, 0, 100, 1, None))
+
+
+@pytest.mark.parametrize("sign", [0.49, -0.49])
+@pytest.mark.parametrize("rough_side", ["query", "ref"])
+@pytest.mark.parametrize("there", [False, True])
+def test_the_bound_of_the_gpu_path_holds_where_all_errors_add_up(
+    there: bool, rough_side: str, sign: float
+) -> None:
+    """Half a code in every dimension against a row along that error: any less slack misses the pair."""
+    rough_1D = (np.arange(512) % 3 + sign).astype(np.float32)[None]
+    smooth_1D = np.ones((1, 512), np.float32)
+    rough_1D[0, 0], smooth_1D[0, 0] = 127, 0
+    query_QD, ref_ND = (rough_1D, smooth_1D) if rough_side == "query" else (smooth_1D, rough_1D)
+    case = of_a_size(1, 1, 512, direction="both", query_QD=query_QD, ref_ND=ref_ND)
+    case = replace(case, min_score=float(case.expected()[1][0, 0]))
+    rows = [_C.EmulatedRows(row_ND, "f32") for row_ND in (ref_ND, query_QD)]
+    refs, asked = case.on(Gpus(), *([each.there for each in rows] if there else []))
+    assert_same_bits(case.expected(), refs.search(asked, case.k, 1, None))
+
+
+@pytest.mark.parametrize("where", ["gpu", "host", "there"])
+def test_rows_behind_the_first_block_on_their_way_to_the_gpu_are_found(where: str) -> None:
+    """The last 300 rows by norm of two blocks: 64 MB on their way, or 65,536 rows that are coded in place."""
+    num_refs, num_dims = (66_000, 8) if where == "there" else (17_500, 1000)
+    norm_N = np.arange(num_refs, 0.0, -1)
+    case = of_a_size(2, num_refs, num_dims, direction="original", ref_norm_N=norm_N)
+    case = replace(case, query_norm_Q=np.full(2, 300.0), tau_Q=np.full(2, 0.9999))
+    there = _C.EmulatedRows(case.ref_ND, "f32") if where == "there" else None
+    refs, asked = case.on(Gpus(rows_on_host=where == "host"), None if there is None else there.there)
+    found = refs.search(asked, case.k, 1, None)
+    assert_same_bits(case.expected(), found)
+    assert found[0].min() >= num_refs - 300
+
+
 def test_the_gpu_codes_rows_as_the_cpu_does() -> None:
     """So that what the screen lets through, not only the answer, is the same wherever rows are coded."""
     case = of_a_size(150, 700, 37, direction="both")
