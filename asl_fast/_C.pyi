@@ -8,15 +8,27 @@ from numpy.typing import NDArray
 
 Progress = Callable[[int, int], object] | None
 
+class RowsOnGpu:
+    def __init__(self, address: int, kind: str, num_rows: int, num_dims: int, stream: int) -> None: ...
+    @property
+    def address(self) -> int: ...
+
+class EmulatedRows:
+    def __init__(self, rows: NDArray[Any], kind: str) -> None: ...
+    @property
+    def there(self) -> RowsOnGpu: ...
+
 class Asked:
     def __init__(
         self,
-        queries: NDArray[np.float32],
+        queries: NDArray[np.float32] | RowsOnGpu,
         row_norm: NDArray[np.float64],
         norm: NDArray[np.float64],
         tau: NDArray[np.float64],
         min_score: NDArray[np.float64],
         bias: NDArray[np.float64],
+        scale: NDArray[np.float64],
+        soft: tuple[float, float],
         direction: str,
         rank: NDArray[np.int64] | None,
     ) -> None: ...
@@ -46,6 +58,7 @@ Codes = tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.float32]]
 
 def row_norms(rows: Stored, num_threads: int) -> NDArray[np.float64]: ...
 def encode_rows(rows: Stored, row_norm: NDArray[np.float64], num_threads: int) -> Codes: ...
+def soft_losses(ratio: NDArray[np.float64], soft: tuple[float, float]) -> NDArray[np.float64]: ...
 def rescore(
     candidates: NDArray[np.int64],
     queries: NDArray[np.float32],
@@ -58,6 +71,8 @@ def rescore(
     k: int,
     min_score: NDArray[np.float64],
     bias: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    soft: tuple[float, float],
     direction: str,
     num_threads: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]: ...
@@ -91,11 +106,12 @@ def prepare_cpu(
     grouping: str,
 ) -> Refs: ...
 def prepare_cuda(
-    rows: Stored,
+    rows: Stored | RowsOnGpu,
     row_norm: NDArray[np.float64],
     norm: NDArray[np.float64],
     devices: list[int],
     buffer_bytes: int,
+    rows_on_host: bool,
     num_threads: int,
 ) -> Refs: ...
 def cuda_rescorer(
@@ -109,9 +125,11 @@ def emulated_rescorer(
     buffer_bytes: int,
     seed: int,
 ) -> GpuRescorer: ...
+def emulated_row_norms(rows: RowsOnGpu) -> NDArray[np.float64]: ...
+def cuda_row_norms(rows: RowsOnGpu, gpu: int) -> NDArray[np.float64]: ...
 def cuda_free_bytes(devices: list[int]) -> list[int]: ...
 def prepare_emulated(
-    rows: Stored,
+    rows: Stored | RowsOnGpu,
     row_norm: NDArray[np.float64],
     norm: NDArray[np.float64],
     num_gpus: int,
@@ -119,5 +137,6 @@ def prepare_emulated(
     chunk_rows: int,
     capacity: int,
     buffer_bytes: int,
+    rows_on_host: bool,
     seed: int,
 ) -> Refs: ...

@@ -1,15 +1,12 @@
-"""models + embeddings + indexes: the bias that score normalisation gives each query of a search."""
+"""models + embeddings + indexes: what score normalisation tells a search of each query."""
 
 from __future__ import annotations
 
 import os
 
-import numpy as np
-from numpy.typing import NDArray
-
 from asl_fast.embeddings import read_embeddings
 from asl_fast.errors import InputError
-from asl_fast.indexes import Index, ScoreNorm
+from asl_fast.indexes import Index, ScoreNorm, Scoring
 from asl_fast.records import Embeddings
 
 DEFAULT = "default"
@@ -39,10 +36,10 @@ def read_background(path: str | os.PathLike[str] | None, model: str) -> Embeddin
     return read_embeddings(found)
 
 
-def bias_of(
+def scoring_of(
     queries: Embeddings, norm: ScoreNorm, background: Embeddings, num_threads: int | None
-) -> NDArray[np.float64]:
-    """(Q,). InputError if the two sets were not made by the same model."""
+) -> Scoring:
+    """Bias and scale. InputError if the two sets were not made by the same model."""
     if background.num_dims != queries.num_dims:
         raise InputError(
             f"--background {background.name} has {background.num_dims} columns but {queries.name} has "
@@ -59,4 +56,4 @@ def bias_of(
             f"--score-norm {norm} needs {norm.last + 1} rows or more, but --background {background.name} has "
             f"{len(background)}"
         )
-    return norm.bias(queries, Index(background, num_threads=num_threads, grouping="never"))
+    return norm.scoring(queries, Index(background, num_threads=num_threads, grouping="never"))

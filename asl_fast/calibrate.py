@@ -28,7 +28,7 @@ from asl_fast.errors import DONE, InputError, run_command
 from asl_fast.files import check_writable
 from asl_fast.model_folders import local_folder
 from asl_fast.search_settings import SearchSettings, read_settings
-from asl_fast.thresholds import COSINE, FILE, Measured, Thresholds, write_thresholds
+from asl_fast.thresholds import COSINE, FILE, Measured, Thresholds, is_shrunk, write_thresholds
 
 
 def parser() -> argparse.ArgumentParser:
@@ -131,6 +131,11 @@ def _fingerprint(args: argparse.Namespace, settings: SearchSettings | None, num_
                 f"{args.matches} was searched with --direction {settings.direction}, so tau can't be seen in "
                 "it; search with both"
             )
+        if is_shrunk(settings.scores):
+            raise InputError(
+                f"{args.matches} is ranked by a soft ratio ({settings.scores}), which is what would be "
+                "fitted; search without --soft-ratio"
+            )
         searched = settings.norms_fingerprint
     if args.model is None:
         return searched
@@ -212,11 +217,7 @@ def kinds_table(fitted: Fitted, pairs: LabelledPairs, query_ids: list[str], kind
 
 def closing_line(args: argparse.Namespace, fitted: Fitted, pairs: LabelledPairs, out: Path) -> str:
     held_back, soft = fitted.held_back, fitted.soft
-    shrunk = (
-        "no soft ratio helps"
-        if soft is None
-        else f"soft ratio: score - {soft.weight:.3f} max(0, log(ratio / {soft.tau:.3f}))"
-    )
+    shrunk = "no soft ratio helps" if soft is None else f"soft ratio: {soft.formula}"
     reached = {point.goal for point in fitted.points}
     missed = [f"{goal:g}" for goal in args.precision if goal / PERCENT not in reached]
     words = f"; {' and '.join(missed)} % precision is not reached on this fold" if missed else ""

@@ -9,9 +9,20 @@ from typing import NamedTuple, Protocol
 
 from asl_fast.errors import InputError
 from asl_fast.model_folders import local_folder
-from asl_fast.thresholds import PAPERS_TAU, SoftRatio, Thresholds, folder_thresholds, read_thresholds
+from asl_fast.thresholds import (
+    PAPERS_TAU,
+    SoftRatio,
+    Thresholds,
+    folder_thresholds,
+    is_shrunk,
+    read_thresholds,
+)
 
 PERCENT = 100
+MODELS, NONE = "model", "none"  # --soft-ratio: the model's own, or off
+# Where nothing is said. MODELS would rank by the model's soft ratio wherever its thresholds fit.
+DEFAULT_SOFT_RATIO = NONE
+SOFT_RATIO_HELP = f"WEIGHT,TAU; or `{MODELS}`, or `{NONE}` (default: {DEFAULT_SOFT_RATIO})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,30 +84,20 @@ def choose(
     tau: float | None = None,
     min_score: float | None = None,
     precision: float | None = None,
-    soft_ratio: bool = False,
+    soft_ratio: str | None = None,
 ) -> Chosen:
     """tau and min_score: as given.  precision: in percent, takes both from an operating point.
 
-    scores: what kind of score these searches give; an operating point and a soft ratio are of one kind.
+    scores: what kind of score these searches give, before anything is lost by the ratio; an operating point
+    and a model's soft ratio are of one kind.  soft_ratio: as given, None where nothing was said.
     InputError where something is asked of thresholds that aren't there, or of other norms or scores.
     """
     unfit = _why_unfit(known, queries, refs)
-    soft = None
-    if precision is not None or soft_ratio:
-        asked = "--precision" if precision is not None else "--soft-ratio"
-        if known.thresholds is None or unfit:
-            raise InputError(f"{asked} needs calibrated thresholds: {unfit}")
-        if not known.are_given and known.thresholds.scores != scores:
-            raise InputError(
-                f"{asked}: the thresholds of {known.where} are of scores of the kind "
-                f"{known.thresholds.scores!r}, these are {scores!r}; calibrate on matches of this kind"
-            )
-        soft = known.thresholds.soft if soft_ratio else None
-        if soft_ratio and soft is None:
-            raise InputError(f"--soft-ratio: {known.where} has none, shrinking scores brought it nothing")
-    if precision is not None and known.thresholds is not None:
+    soft = _soft(known, unfit, scores, soft_ratio, precision)
+    if precision is not None:
+        thresholds = _fitting(known, unfit, scores, "--precision")
         try:
-            point = known.thresholds.point(precision / PERCENT)
+            point = thresholds.point(precision / PERCENT)
         except ValueError as error:
             raise InputError(f"--precision {precision:g}: {error}") from None
         words = f"the {precision:g} % precision point of {known.where}"
@@ -107,6 +108,55 @@ def choose(
         return Chosen(tau=PAPERS_TAU, tau_from=f"the paper's: {unfit}", min_score=min_score, soft=soft)
     words = f"of {known.where}" if known.are_given else f"the model's ({known.where})"
     return Chosen(tau=known.thresholds.tau.value, tau_from=words, min_score=min_score, soft=soft)
+
+
+def given_soft(text: str | None) -> SoftRatio | None:
+    """What --soft-ratio says in numbers; None where it says none. InputError if it says neither."""
+    if text in (None, MODELS, NONE):
+        return None
+    try:
+        return SoftRatio.parse(text)
+    except ValueError as error:
+        raise InputError(
+            f"--soft-ratio must be `{MODELS}`, `{NONE}` or WEIGHT,TAU, such as 0.4,0.9, got {text!r} "
+            f"({error})"
+        ) from None
+
+
+def _soft(
+    known: Known, unfit: str, scores: str, asked: str | None, precision: float | None
+) -> SoftRatio | None:
+    if asked not in (None, NONE):
+        if precision is not None:
+            raise InputError(
+                "--precision is of scores that lose nothing by the ratio; leave out --soft-ratio, or give "
+                "--min-score"
+            )
+        if is_shrunk(scores):
+            raise InputError(f"--soft-ratio: these scores ({scores}) have lost by the ratio already")
+    if asked is None:
+        if DEFAULT_SOFT_RATIO != MODELS or unfit or precision is not None or is_shrunk(scores):
+            return None
+        fits = known.thresholds is not None and (known.are_given or known.thresholds.scores == scores)
+        return known.thresholds.soft if known.thresholds is not None and fits else None
+    if asked != MODELS:
+        return given_soft(asked)
+    soft = _fitting(known, unfit, scores, "--soft-ratio").soft
+    if soft is None:
+        raise InputError(f"--soft-ratio: {known.where} has none, shrinking scores brought it nothing")
+    return soft
+
+
+def _fitting(known: Known, unfit: str, scores: str, asked: str) -> Thresholds:
+    """The thresholds, if they are of these norms and of scores of this kind."""
+    if known.thresholds is None or unfit:
+        raise InputError(f"{asked} needs calibrated thresholds: {unfit}")
+    if not known.are_given and known.thresholds.scores != scores:
+        raise InputError(
+            f"{asked}: the thresholds of {known.where} are of scores of the kind "
+            f"{known.thresholds.scores!r}, these are {scores!r}; calibrate on matches of this kind"
+        )
+    return known.thresholds
 
 
 def _why_unfit(known: Known, queries: Normed, refs: Normed) -> str:

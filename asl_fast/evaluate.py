@@ -5,7 +5,8 @@ What is measured is either
                          measure), or CopyNCE's JSON of results
   --refs R --queries Q   descriptors (.npy, .npz, .h5, .parquet, CopyNCE's .pth, SSCD's predictions.pt), or
                          pictures, which are embedded first; the best 500,000 pairs of all queries together
-                         are found by exact search
+                         are found by exact search, and judged by the model's tau where the rows say that it
+                         made them, as asl-fast search does
 
 --truth is a CSV of query_id,reference_id (an empty reference: the query has no match), or CopyNCE's JSON.
 --benchmark takes the queries of DISC21's parts or NDEC, keeps to their limits and says what was published.
@@ -21,6 +22,8 @@ examples:
   asl-fast evaluate --matches matches.csv --truth truth.csv --report evaluation.html
   asl-fast evaluate --benchmark disc21-dev2 --refs refs.h5 --queries queries.h5 --truth dev_ground_truth.csv
   asl-fast evaluate --refs r.npy --queries q.npy --truth t.csv --score-norm "1.0[0,2]" --background train.npy
+  asl-fast evaluate --refs r.npy --queries q.npy --truth t.csv --score-norm "stretch:2.5avg[5]"
+  asl-fast evaluate --refs r.npy --queries q.npy --truth t.csv --soft-ratio model
   asl-fast evaluate --benchmark ndec --refs r.npy --queries q.npy --truth public_ground_truth_h5.csv
   asl-fast evaluate --compare old.csv new.csv --truth truth.csv
 """
@@ -28,26 +31,16 @@ examples:
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import math
-import sys
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from tqdm import tqdm
 
 from asl_fast import reports
-from asl_fast.background import bias_of, read_background, score_norm
-from asl_fast.embeddings import holds_embeddings, read_embeddings
+from asl_fast.chosen import NONE, SOFT_RATIO_HELP, given_soft
 from asl_fast.errors import DONE, PARTIAL, InputError, run_command
+from asl_fast.evaluated import Evaluated, from_file, from_sides
+from asl_fast.evaluation_drawing import draw
 from asl_fast.files import write_json
-from asl_fast.global_search import best_predictions, check_embedded, of_queries
-from asl_fast.indexes import ScoreNorm
-from asl_fast.records import Embeddings
 from asl_fast.reports import protocols
-
-SIDES = ("refs", "queries")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -78,7 +71,9 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     how = parser.add_argument_group("how")
     how.add_argument(
-        "--tau", type=float, help="judge anew by the ratios (default: the file's verdicts, else 1)"
+        "--tau",
+        type=float,
+        help="judge anew by the ratios (default: the file's verdicts; of descriptors the model's, or else 1)",
     )
     how.add_argument(
         "--threshold", type=float, metavar="SCORE",
@@ -88,7 +83,9 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--benchmark", choices=tuple(protocols.PROTOCOLS), help="whose queries and limits")
     how.add_argument(
         "--track", choices=("matching", "descriptor"), default="matching",
-        help="descriptor: rows of at most 256 dimensions (default: %(default)s)",
+        help="descriptor: rows of at most 256 dimensions; ranked by cosine as ever, which is the order of "
+        "the official L2 where rows have length 1; --score-norm stretch:... lengthens queries (default: "
+        "%(default)s)",
     )  # fmt: skip
     how.add_argument(
         "--max-predictions", type=int, metavar="M",
@@ -127,7 +124,15 @@ def parser() -> argparse.ArgumentParser:
         "--background", metavar="FILE",
         help="embeddings that --score-norm compares queries with (default: those that come with --model)",
     )  # fmt: skip
-    descriptors.add_argument("--model", default="default", help="for pictures (default: %(default)s)")
+    descriptors.add_argument(
+        "--soft-ratio", metavar="WEIGHT,TAU", help=f"rank by a soft ratio: {SOFT_RATIO_HELP}"
+    )
+    descriptors.add_argument(
+        "--thresholds", metavar="FILE", help="thresholds.json of asl-fast calibrate, in place of the model's"
+    )
+    descriptors.add_argument(
+        "--model", default="default", help="for pictures, and for tau (default: %(default)s)"
+    )
     descriptors.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     descriptors.add_argument("--threads", type=int, help="CPU threads (default: every core)")
     return parser
@@ -143,16 +148,17 @@ def run(args: argparse.Namespace) -> int:
     if args.compare:
         return _compare(args, truth, out, curve)
     kinds = _kinds(args, truth)
-    normed = _normalisation(args)
-    sides, num_failed = ({}, 0) if args.matches else _read_sides(args, out)
-    predictions = (
-        _from_file(args, args.matches, truth) if args.matches else _search(args, sides, truth, normed)
-    )
+    evaluated = _evaluated(args, truth, out)
+    predictions = evaluated.predictions
     report = reports.evaluate(
-        predictions, truth, tau=args.tau, threshold=args.threshold, kinds=kinds,
+        predictions, truth, tau=evaluated.tau, threshold=args.threshold, kinds=kinds,
         resamples=_resamples(args, predictions), seed=args.seed,
     )  # fmt: skip
-    more = _draw(args, predictions, truth, kinds, report, sides) if args.report or args.plots else {}
+    more = {}
+    if args.report or args.plots:
+        more = draw(
+            evaluated, truth, kinds, report, page=args.report, folder=args.plots, pictures=args.pictures
+        )
     reports.write_json(out, report, **more)
     reports.write_curve(curve, report)
     print(reports.measures_table(report))
@@ -160,17 +166,57 @@ def run(args: argparse.Namespace) -> int:
         print()
         print(reports.groups_table(report))
     remark = f"; {protocol.remark(truth)}" if protocol else ""
-    failed = f"; {num_failed} pictures failed, see failures.csv" if num_failed else ""
+    failed = f"; {evaluated.num_failed} pictures failed, see failures.csv" if evaluated.num_failed else ""
     print(
         f"evaluate: {len(predictions):,} predictions against {report.num_truth:,} matches of {report.n:,} "
-        f"queries ({report.num_distractors:,} more queries have none){remark}{failed}; "
+        f"queries ({report.num_distractors:,} more queries have none){remark}{failed}{evaluated.remark}; "
         f"written to {', '.join(map(str, filter(None, (out, curve, args.report, args.plots))))}"
     )
-    return PARTIAL if num_failed else DONE
+    return PARTIAL if evaluated.num_failed else DONE
+
+
+def _evaluated(args: argparse.Namespace, truth: reports.Truth, out: Path) -> Evaluated:
+    if args.matches:
+        predictions = from_file(
+            args.matches,
+            truth,
+            unlisted=_unlisted(args),
+            most=args.max_predictions,
+            is_limited=bool(args.benchmark),
+        )
+        return Evaluated(predictions=predictions, tau=args.tau)
+    return from_sides(
+        truth,
+        sources={"refs": args.refs, "queries": args.queries},
+        ids={"refs": args.ref_ids, "queries": args.query_ids},
+        norms=args.norms,
+        model=args.model,
+        thresholds=args.thresholds,
+        tau=args.tau,
+        soft_ratio=args.soft_ratio,
+        score_normalisation=args.score_norm,
+        background=args.background,
+        unlisted=_unlisted(args),
+        must_have_rows=args.missing == "refuse",
+        is_descriptor_track=args.track == "descriptor",
+        most=args.max_predictions or protocols.MAX_PREDICTIONS,
+        failures_path=out.parent / "failures.csv",
+        device=args.device,
+        num_threads=args.threads,
+    )
+
+
+def _unlisted(args: argparse.Namespace) -> str | None:
+    return args.unlisted or (protocols.DROP if args.benchmark else None)
 
 
 def _compare(args: argparse.Namespace, truth: reports.Truth, out: Path, curve: Path) -> int:
-    a, b = (_from_file(args, path, truth) for path in args.compare)
+    a, b = (
+        from_file(
+            path, truth, unlisted=_unlisted(args), most=args.max_predictions, is_limited=bool(args.benchmark)
+        )
+        for path in args.compare
+    )
     resamples = args.bootstrap or reports.usual_resamples(max(len(a), len(b)))
     comparison = reports.compare(a, b, truth, resamples=resamples, seed=args.seed, tau=args.tau)
     both = tuple(reports.evaluate(each, truth, tau=args.tau, threshold=args.threshold) for each in (a, b))
@@ -183,49 +229,6 @@ def _compare(args: argparse.Namespace, truth: reports.Truth, out: Path, curve: P
         f"{resamples:,} resamples; written to {out} and {curve}"
     )
     return DONE
-
-
-def _draw(
-    args: argparse.Namespace,
-    predictions: reports.Predictions,
-    truth: reports.Truth,
-    kinds: reports.QueryKinds | None,
-    report: reports.Report,
-    sides: dict[str, Embeddings],
-) -> dict[str, Any]:
-    """Plots and page; what they show, for the JSON."""
-    spread = reports.spread_of(predictions, truth, kinds=kinds, tau=args.tau)
-    figures = {"precision-recall": reports.draw_curve(report), **reports.draw_all(report, spread)}
-    if args.plots:
-        for name, figure in figures.items():
-            reports.write_png(Path(args.plots) / f"{name}.png", figure)
-    kept_P = reports.kept_by(predictions, args.tau)
-    worst = reports.worst_pairs(predictions, truth, report.threshold, is_kept_P=kept_P, kinds=kinds)
-    if args.report:
-        query_picture, reference_picture = _finders(args, sides)
-        reports.write_evaluation_page(
-            args.report, report, worst, figures,
-            query_picture=query_picture, reference_picture=reference_picture,
-            title=f"{Path(predictions.name).name} against {Path(args.truth).name}",
-        )  # fmt: skip
-    return {"spread": spread.as_json(), "worst": dataclasses.asdict(worst)}
-
-
-def _finders(args: argparse.Namespace, sides: dict[str, Embeddings]) -> list[reports.FindPicture]:
-    """Of queries and references."""
-    if not args.pictures and not sides:
-        return [lambda _: None, lambda _: None]
-    from asl_fast.pictures import finder, finder_in
-
-    if args.pictures:
-        return [finder_in(source, "--pictures") for source in args.pictures]
-    known = {side: frozenset(sides[side].ids) for side in SIDES}
-    finders = {side: finder(sides[side]) for side in SIDES}
-    # the truth may name pictures that have no row
-    return [
-        lambda identity, side=side: finders[side](identity) if identity in known[side] else None  # type: ignore[misc]
-        for side in ("queries", "refs")
-    ]
 
 
 def _outputs(args: argparse.Namespace) -> tuple[Path, Path]:
@@ -272,9 +275,16 @@ def _check(args: argparse.Namespace) -> None:
             raise InputError(f"{flag} shows one file; measure each by itself with --matches")
     _check_numbers(args)
     if not args.queries:
-        for flag in ("--norms", "--ref-ids", "--query-ids", "--score-norm", "--background"):
+        for flag in ("--norms", "--ref-ids", "--query-ids", "--score-norm", "--background", "--thresholds"):
             if getattr(args, flag[2:].replace("-", "_")):
                 raise InputError(f"{flag} goes with --refs and --queries")
+        if args.soft_ratio is not None:
+            raise InputError(
+                "--soft-ratio goes with --refs and --queries; asl-fast filter shrinks candidates"
+            )
+    if args.soft_ratio not in (None, NONE) and args.device != "cpu":
+        raise InputError("--soft-ratio is searched on the CPU only; take --device cpu")
+    given_soft(args.soft_ratio)
     if args.background and not args.score_norm:
         raise InputError(
             f"--background {args.background} goes with --score-norm; say which, such as 1.0[0,2]"
@@ -293,91 +303,6 @@ def _check_numbers(args: argparse.Namespace) -> None:
         raise InputError(f"--bootstrap must be at least {int(bool(args.compare))}, got {args.bootstrap}")
     if args.seed < 0:
         raise InputError(f"--seed must be at least 0, got {args.seed}")
-
-
-def _unlisted(args: argparse.Namespace) -> str | None:
-    return args.unlisted or (protocols.DROP if args.benchmark else None)
-
-
-def _from_file(args: argparse.Namespace, path: str, truth: reports.Truth) -> reports.Predictions:
-    predictions = reports.read_predictions(path)
-    reports.check_common_ids(predictions, truth)
-    predictions = protocols.counted(predictions, truth, _unlisted(args))
-    if args.max_predictions is not None:
-        return predictions.best(args.max_predictions, truth)
-    if args.benchmark:
-        protocols.check_number(predictions)
-    return predictions
-
-
-def _read_sides(args: argparse.Namespace, out: Path) -> tuple[dict[str, Embeddings], int]:
-    """References and queries, and the number of pictures that failed."""
-    norms = dict(zip(SIDES, args.norms or (None, None), strict=True))
-    ids = {"refs": args.ref_ids, "queries": args.query_ids}
-    read: dict[str, Embeddings] = {}
-    num_failed = 0
-    for side in sorted(SIDES, key=lambda side: not holds_embeddings(getattr(args, side))):
-        source = getattr(args, side)
-        if holds_embeddings(source):
-            read[side] = read_embeddings(source, norms_path=norms[side], ids_path=ids[side], side=side)
-        else:
-            read[side], failed = _embed(args, side, out)
-            num_failed += failed
-    refs, queries = read["refs"], read["queries"]
-    if refs.num_dims != queries.num_dims:
-        raise InputError(
-            f"--queries {args.queries} has {queries.num_dims} columns but --refs {args.refs} has "
-            f"{refs.num_dims}; embed both with the same model"
-        )
-    if args.track == "descriptor":
-        protocols.check_dims(refs.num_dims, args.refs)
-    return read, num_failed
-
-
-def _normalisation(args: argparse.Namespace) -> tuple[ScoreNorm, Embeddings] | None:
-    """--score-norm and what it compares queries with."""
-    if args.score_norm is None:
-        return None
-    return score_norm(args.score_norm), read_background(args.background, args.model)
-
-
-def _search(
-    args: argparse.Namespace,
-    sides: dict[str, Embeddings],
-    truth: reports.Truth,
-    normed: tuple[ScoreNorm, Embeddings] | None,
-) -> reports.Predictions:
-    refs, queries = sides["refs"], sides["queries"]
-    unlisted = _unlisted(args) or (protocols.REFUSE if truth.distractors else protocols.COUNT)
-    queries = of_queries(queries, truth, unlisted)
-    if args.missing == "refuse":
-        check_embedded(truth, queries, refs)
-    bias_Q = np.zeros(len(queries)) if normed is None else bias_of(queries, *normed, args.threads)
-    with tqdm(unit=" pairs", unit_scale=True, desc="search", file=sys.stderr, delay=1) as bar:
-
-        def show(pairs_done: int, pairs_in_all: int) -> None:
-            bar.total = pairs_in_all
-            bar.update(pairs_done - bar.n)
-
-        return best_predictions(
-            refs, queries, args.max_predictions or protocols.MAX_PREDICTIONS,
-            bias=bias_Q, device=args.device, num_threads=args.threads, progress=show,
-        )  # fmt: skip
-
-
-def _embed(args: argparse.Namespace, side: str, out: Path) -> tuple[Embeddings, int]:
-    from asl_fast.embedder import embed_source, load_model  # PyTorch, only where there are pictures
-
-    if args.norms:
-        raise InputError(f"--norms goes with descriptors on both sides, but --{side} is pictures")
-    done = embed_source(
-        getattr(args, side),
-        load_model(args.model, device=args.device),
-        num_threads=args.threads,
-        failures_path=out.parent / "failures.csv",
-        argument=f"--{side}",
-    )
-    return done.embeddings, len(done.failures)
 
 
 def _kinds(args: argparse.Namespace, truth: reports.Truth) -> reports.QueryKinds | None:

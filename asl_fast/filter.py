@@ -10,8 +10,9 @@ Several files are joined: a pair is kept if --found-by of them hold it, and gets
 or the best of its scores, which must be on one scale.
 
 --soft-ratio adds soft_score = score - WEIGHT max(0, log(ratio / TAU)), to rank by; `model` takes both from
-the model's thresholds. It knows the candidates only: a pair that isn't among them can't move up. With --truth
-every tau is tried: --sweep is the curve as PNG, its numbers beside it as CSV.
+the model's thresholds. It knows the candidates only: a pair that isn't among them can't move up, as it can in
+asl-fast search --soft-ratio. With --truth every tau is tried: --sweep is the curve as PNG, its numbers beside
+it as CSV.
 
 Rows come in the order of the candidates; joined ones best score first. A million candidates take 0.25 GB.
 
@@ -29,7 +30,7 @@ from pathlib import Path
 
 from asl_fast import reports
 from asl_fast.candidate_norms import CandidateNorms
-from asl_fast.chosen import Chosen, choose, look_up
+from asl_fast.chosen import SOFT_RATIO_HELP, Chosen, choose, given_soft, look_up
 from asl_fast.errors import DONE, InputError, run_command
 from asl_fast.files import check_writable
 from asl_fast.matching import write_judged
@@ -38,7 +39,6 @@ from asl_fast.search_settings import SearchSettings, read_settings, write_settin
 from asl_fast.thresholds import SoftRatio
 
 OTHER_SCORES = "another method's"
-MODELS = "model"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", choices=("copy", "original"), help="write pairs of this verdict only")
     parser.add_argument("--tau", type=float, help="largest ratio of a copy (default: the model's, or else 1)")
     parser.add_argument("--thresholds", metavar="FILE", help="thresholds.json, in place of the model's")
-    parser.add_argument("--soft-ratio", metavar="WEIGHT,TAU", help="or `model`")
+    parser.add_argument("--soft-ratio", metavar="WEIGHT,TAU", help=SOFT_RATIO_HELP)
     join = parser.add_argument_group("several files")
     join.add_argument("--found-by", type=int, default=1, metavar="N", help="default: %(default)s")
     join.add_argument("--score", choices=(reports.MEAN, reports.MAX), default=reports.MEAN)
@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     sweep = _check(args)
     truth = None if args.truth is None else reports.read_truth(args.truth)
-    given_soft = _soft(args)
+    given_soft(args.soft_ratio)
     lists = [reports.read_predictions(path) for path in args.candidates]
     found_by_P = None
     candidates = lists[0]
@@ -91,9 +91,9 @@ def run(args: argparse.Namespace) -> int:
         *norms.sides,
         scores=scores,
         tau=args.tau,
-        soft_ratio=args.soft_ratio == MODELS,
+        soft_ratio=args.soft_ratio,
     )
-    soft = given_soft or chosen.soft
+    soft = chosen.soft
     num_copies = write_judged(
         args.out,
         (candidates.query_ids, candidates.query_P),
@@ -135,19 +135,6 @@ def _check(args: argparse.Namespace) -> Path:
         if Path(path).resolve() == Path(args.out).resolve():
             raise InputError(f"--out {args.out} is what --candidates reads; name another file")
     return sweep
-
-
-def _soft(args: argparse.Namespace) -> SoftRatio | None:
-    """The soft ratio that was given in numbers."""
-    if args.soft_ratio in (None, MODELS):
-        return None
-    weight, _, tau = args.soft_ratio.partition(",")
-    try:
-        return SoftRatio(weight=float(weight), tau=float(tau))
-    except ValueError as error:
-        raise InputError(
-            f"--soft-ratio must be `model` or WEIGHT,TAU, such as 0.4,0.9, got {args.soft_ratio!r} ({error})"
-        ) from None
 
 
 def _write_settings(
@@ -204,7 +191,7 @@ def _summary(
     if len(args.candidates) > 1:
         parts.append(f"found by {args.found_by} of {len(args.candidates)}, {args.score} of their scores")
     if soft is not None:
-        parts.append(f"soft_score = score - {soft.weight:.4g} max(0, log(ratio / {soft.tau:.4g}))")
+        parts.append(f"soft_score = {soft.formula}")
     return "; ".join(parts)
 
 

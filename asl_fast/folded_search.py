@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +13,7 @@ from asl_fast.indexes import Searchable
 from asl_fast.kernels.ratio_search import Progress
 from asl_fast.matching import PictureRows, best_of, folded_best_pairs, folded_nearest, folded_stream
 from asl_fast.records import Pairs
+from asl_fast.thresholds import SoftRatio
 
 
 def search_folded(
@@ -25,28 +27,30 @@ def search_folded(
     tau: float,
     direction: str,
     bias: ArrayLike = 0.0,
+    scale: ArrayLike = 1.0,
+    soft: SoftRatio | None = None,
     progress: Progress | None = None,
     folder: str | os.PathLike[str] | None = None,
 ) -> Iterator[Pairs]:
     """The best k pictures of each query picture; or the best num_pairs pairs of all (with k, at most k of
     each); or, with neither, every pair from min_score on. All pairs of a query picture come in one batch.
 
-    index: of refs.rows, whose norms are those of the pictures.  bias: of each view of a query.
+    index: of refs.rows, whose norms are those of the pictures.  bias, scale: of each view of a query.
     """
     query_QD, norm_Q = queries.rows.row_ND, queries.norm_N
-    bias_Q = np.broadcast_to(bias, len(queries))
+    bias_Q, scale_Q = np.broadcast_to(bias, len(queries)), np.broadcast_to(scale, len(queries))
+
+    def asked(rows: NDArray[np.int64] | slice) -> dict[str, Any]:
+        return {
+            "direction": direction, "query_norms": norm_Q[rows], "bias": bias_Q[rows], "scale": scale_Q[rows],
+            "soft": soft, "progress": progress,
+        }  # fmt: skip
 
     def nearest(rows: NDArray[np.int64], number: int) -> Pairs:
-        return index.search(
-            query_QD[rows], number, tau, min_score,
-            direction=direction, query_norms=norm_Q[rows], bias=bias_Q[rows], progress=progress,
-        ).pairs()  # fmt: skip
+        return index.search(query_QD[rows], number, tau, min_score, **asked(rows)).pairs()
 
     def best(number: int) -> Pairs:
-        return index.best_pairs(
-            query_QD, number, tau, min_score,
-            direction=direction, query_norms=norm_Q, bias=bias_Q, progress=progress,
-        )  # fmt: skip
+        return index.best_pairs(query_QD, number, tau, min_score, **asked(slice(None)))
 
     if k is not None:
         batches = folded_nearest(nearest, queries, refs, k)
@@ -59,8 +63,6 @@ def search_folded(
     else:
         rows = np.argsort(queries.picture_N, kind="stable")
         above = index.pairs_above(
-            query_QD[rows], -np.inf if min_score is None else min_score, tau,
-            direction=direction, query_norms=norm_Q[rows], bias=bias_Q[rows], progress=progress,
-            folder=folder,
+            query_QD[rows], -np.inf if min_score is None else min_score, tau, folder=folder, **asked(rows),
         )  # fmt: skip
         yield from folded_stream(above, rows, queries, refs)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from asl_fast.indexes import Index
 from asl_fast.records import Embeddings
 from asl_fast.reports import Predictions, Truth
+from asl_fast.thresholds import SoftRatio
 
 UNIT = 1e-3  # rows whose lengths differ from 1 by less hold no norm: a model normalised them
 GROUPING_PAYS = 20_000  # queries that save what grouping the references costs
@@ -20,18 +21,23 @@ def best_predictions(
     queries: Embeddings,
     num_pairs: int,
     *,
+    tau: float = 1.0,
     bias: ArrayLike = 0.0,
+    scale: ArrayLike = 1.0,
+    soft: SoftRatio | None = None,
     device: str = "cpu",
     num_threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Predictions:
-    """The best num_pairs of all queries together by cosine, of either direction, with ratio and verdict at
-    tau 1; without them where both sides have length 1.  bias: what each query's scores are less by.
+    """The best num_pairs of all queries together, of either direction, with ratio and verdict at tau; without
+    them where both sides have length 1.  bias, scale, soft: what makes a score of a cosine, see Searchable.
     """
     grouping = "auto" if len(queries) >= GROUPING_PAYS else "never"
     index = Index(refs, device=device, num_threads=num_threads, grouping=grouping)
-    pairs = index.best_pairs(queries, num_pairs, direction="both", bias=bias, progress=progress)
-    has_norms = not (_is_unit(refs) and _is_unit(queries))
+    pairs = index.best_pairs(
+        queries, num_pairs, direction="both", bias=bias, scale=scale, soft=soft, progress=progress
+    )
+    has_norms = holds_norms(refs, queries)
     return Predictions(
         query_ids=list(queries.ids),
         reference_ids=list(refs.ids),
@@ -39,7 +45,7 @@ def best_predictions(
         reference_P=pairs.ref_row_M,
         score_P=pairs.score_M,
         ratio_P=pairs.ratio_M if has_norms else None,
-        is_copy_P=pairs.ratio_M <= 1 if has_norms else None,
+        is_copy_P=pairs.ratio_M <= tau if has_norms else None,
         name=queries.name,
     )
 
@@ -69,6 +75,7 @@ def of_queries(queries: Embeddings, truth: Truth, unlisted: str) -> Embeddings:
         norm_N=queries.norm_N[rows],
         path_N=None if queries.path_N is None else [queries.path_N[row] for row in rows],
         fingerprint=queries.fingerprint,
+        norms_fingerprint=queries.norms_fingerprint,
         name=queries.name,
     )
 
@@ -86,6 +93,11 @@ def check_embedded(truth: Truth, queries: Embeddings, refs: Embeddings) -> None:
                     f"{truth.where(place)}: {what} {name!r} is not in {side.name} (which has "
                     f"{side.ids[0]!r}); embed it too, or say --missing miss to count its matches as not found"
                 )
+
+
+def holds_norms(refs: Embeddings, queries: Embeddings) -> bool:
+    """False where the rows of both sides have length 1."""
+    return not (_is_unit(refs) and _is_unit(queries))
 
 
 def _is_unit(side: Embeddings) -> bool:

@@ -101,7 +101,7 @@ class Candidates:
     """What a search found for each query, best score first (ties: smaller reference row first).
 
     ref_row_QK: int64 row of the reference, -1 where there is none.
-    score_QK: float64 cosine, less the query's bias if it has one; -inf where there is none.
+    score_QK: float64 cosine, or what the search made of it (see Searchable); -inf where there is none.
     ratio_QK: float64 |query| / |reference|, nan where there is none.
     """
 
@@ -131,7 +131,7 @@ class Candidates:
 class Pairs:
     """Pairs of many queries in one list; what made it says in which order.
 
-    query_row_M, ref_row_M: int64.  score_M: float64 cosine, less the query's bias if it has one.
+    query_row_M, ref_row_M: int64.  score_M: float64 cosine, or what the search made of it.
     ratio_M: float64 |query| / |reference|.
     """
 

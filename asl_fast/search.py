@@ -19,7 +19,13 @@ its neighbours FIRST to LAST (from 0) in --background, pictures of which nothing
 like many things must then be nearer to count. --min-score and all else that says score mean the difference.
   1.0[0,2]                  BETA[FIRST,LAST], as SSCD writes it
   2.0mean[10], 2.0min[10]   the mean (avg) or the last of the first 10, as in isc2021
+  stretch:2.5avg[5]         BoT's descriptor stretching: s (cos - s / 2) with s = 2.5 times that mean, so that
+                            1 - 2 score is the squared distance from a query of length s
   default                   1.0[0,2]
+
+--soft-ratio WEIGHT,TAU ranks by score - WEIGHT max(0, log(ratio / TAU)): a query that holds more than the
+reference must be nearer to count. It is exact, and all that says score means this one; `model` takes both
+numbers from the model's thresholds. --tau and --direction hold beside it.
 
 With --fold max, rows of views (`id#view`, see asl-fast embed --views) count by picture: a match is a pair of
 pictures, its score that of their best pair of views, its ratio that of the whole pictures. -k 10 then finds
@@ -32,6 +38,7 @@ examples:
   asl-fast search --refs refs.npy --queries queries.npy --best-pairs 500000 --tau 0.95
   asl-fast search --refs refs/ --refs-views d2lv-refs --queries q/ --queries-views d2lv-queries --fold max
   asl-fast search --refs refs.npy --queries queries.npy --score-norm "1.0[0,2]" --background train.npy
+  asl-fast search --refs refs.npy --queries queries.npy --best-pairs 500000 --soft-ratio model
   asl-fast search --refs refs.npy --queries queries.npy --engine faiss:IVF4096,Flat --engine-param nprobe=32
 """
 
@@ -50,13 +57,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from asl_fast import matching, reports
-from asl_fast.background import bias_of, read_background, score_norm
-from asl_fast.chosen import Chosen, choose, look_up
+from asl_fast.background import read_background, score_norm, scoring_of
+from asl_fast.chosen import NONE, SOFT_RATIO_HELP, Chosen, choose, given_soft, look_up
 from asl_fast.embeddings import holds_embeddings, read_embeddings
 from asl_fast.errors import DONE, PARTIAL, InputError, run_command
 from asl_fast.files import check_writable
 from asl_fast.folded_search import search_folded
-from asl_fast.indexes import FaissIndex, Index, ScoreNorm, Searchable
+from asl_fast.indexes import FaissIndex, Index, ScoreNorm, Scoring, Searchable
 from asl_fast.indexes.faiss_index import library as faiss_library
 from asl_fast.indexes.faiss_index import short_words
 from asl_fast.indexes.folder import Snapshot, holds_index
@@ -65,7 +72,7 @@ from asl_fast.kernels.ratio_search import usable_gpus
 from asl_fast.matching import PictureRows
 from asl_fast.records import WHOLE_VIEW, Described, Embeddings, Pairs
 from asl_fast.search_settings import SearchSettings, write_settings
-from asl_fast.thresholds import COSINE, Thresholds
+from asl_fast.thresholds import COSINE, Thresholds, shrunk
 
 DEFAULT_K = 10
 EXACT, FAISS = "exact", "faiss:"
@@ -116,6 +123,7 @@ def parser() -> argparse.ArgumentParser:
         "--background", metavar="FILE",
         help="embeddings that --score-norm compares queries with (default: those that come with --model)",
     )  # fmt: skip
+    what.add_argument("--soft-ratio", metavar="WEIGHT,TAU", help=f"rank by a soft ratio: {SOFT_RATIO_HELP}")
     what.add_argument(
         "--norms", nargs=2, metavar=("REF_NORMS", "QUERY_NORMS"),
         help="norms of another network for ratio and verdict: two .npy of norms, or files of embeddings",
@@ -170,14 +178,17 @@ def run(args: argparse.Namespace) -> int:
     pictures = _pictures(refs, queries) if args.fold else None
     if pictures is not None:
         refs, queries = (side.rows for side in pictures)
-    bias_Q = np.zeros(len(queries))
+    scoring: Scoring = {}
     if norm is not None and background is not None:
-        bias_Q = bias_of(queries, norm, background, args.threads)
+        scoring = scoring_of(queries, norm, background, args.threads)
     index = _index(args, refs, len(queries), short)
-    found = _search(args, index, queries, pictures, bias_Q)
+    scoring["soft"] = chosen.soft
+    found = _search(args, index, queries, pictures, scoring)
     shown_refs, shown_queries = pictures or (refs, queries)
     written = matching.write_pairs(args.out, found, shown_queries, shown_refs, args.tau, num_best=num_best)
-    write_settings(args.out, _settings(args, chosen, refs, queries, scores, written.num_matches))
+    write_settings(
+        args.out, _settings(args, chosen, refs, queries, shrunk(scores, chosen.soft), written.num_matches)
+    )
     if args.report:
         _write_report(args, written, shown_refs, shown_queries)
     if args.show:
@@ -190,7 +201,9 @@ def run(args: argparse.Namespace) -> int:
     if norm is not None and background is not None:
         summary += f"; scores normalised by {norm} over {len(background)} rows of {background.name}"
     if args.engine != EXACT and args.recall_sample:
-        summary += f"; {_recall(args, index, refs, queries, bias_Q)}"
+        summary += f"; {_recall(args, index, refs, queries, scoring)}"
+    if chosen.soft is not None:
+        summary += f"; ranked by {chosen.soft.formula}"
     print(f"{summary}; tau {chosen.tau:.4g}, {chosen.tau_from}")
     return PARTIAL if num_failed else DONE
 
@@ -201,9 +214,10 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError(
             f"--background {args.background} goes with --score-norm; say which, such as 1.0[0,2]"
         )
-    limit = 1 if args.score_norm is None else sys.float_info.max
+    are_cosines = args.score_norm is None and args.soft_ratio in (None, NONE)
+    limit = 1 if are_cosines else sys.float_info.max
     if args.min_score is not None and not -limit <= args.min_score <= limit:
-        what = "a cosine, from -1 to 1" if args.score_norm is None else "a number"
+        what = "a cosine, from -1 to 1" if are_cosines else "a number"
         raise InputError(f"--min-score is {what}, got {args.min_score}")
     if args.precision is not None and (args.tau is not None or args.min_score is not None):
         raise InputError("--precision gives --tau and --min-score; leave them out")
@@ -216,6 +230,11 @@ def _check(args: argparse.Namespace) -> None:
     ):  # fmt: skip
         if number is not None and number < least:
             raise InputError(f"{flag} must be at least {least}, got {number}")
+    if args.soft_ratio not in (None, NONE) and args.device != "cpu":
+        raise InputError(
+            "--soft-ratio is searched on the CPU only; take --device cpu, or asl-fast filter after it"
+        )
+    given_soft(args.soft_ratio)
     _check_engine(args)
     _gpus(args)
     _memory_budget(args)
@@ -236,6 +255,7 @@ def _choose(
         tau=args.tau,
         min_score=args.min_score,
         precision=args.precision,
+        soft_ratio=args.soft_ratio,
     )
     args.tau, args.min_score = chosen.tau, chosen.min_score
     return chosen
@@ -459,7 +479,7 @@ def _recall(
     index: Searchable,
     refs: Refs,
     queries: Embeddings,
-    bias_Q: NDArray[np.float64],
+    scoring: Scoring,
 ) -> Recall:
     return measured_recall(
         index,
@@ -469,7 +489,7 @@ def _recall(
         tau=args.tau,
         min_score=args.min_score,
         direction=args.direction,
-        bias=bias_Q,
+        **scoring,
         sample=args.recall_sample,
     )
 
@@ -479,7 +499,7 @@ def _search(
     index: Searchable,
     queries: Embeddings,
     pictures: tuple[PictureRows, PictureRows] | None,
-    bias_Q: NDArray[np.float64],
+    scoring: Scoring,
 ) -> Iterator[Pairs]:
     with tqdm(unit=" pairs", unit_scale=True, desc="search", file=sys.stderr, delay=1) as bar:
 
@@ -491,22 +511,22 @@ def _search(
             k = args.k if _wants_all_above(args) or args.best_pairs is not None else args.k or DEFAULT_K
             yield from search_folded(
                 index, *pictures, k=k, num_pairs=args.best_pairs, min_score=args.min_score, tau=args.tau,
-                direction=args.direction, bias=bias_Q, progress=show, folder=Path(args.out).parent,
+                direction=args.direction, progress=show, folder=Path(args.out).parent, **scoring,
             )  # fmt: skip
         elif _wants_all_above(args):
             yield from index.pairs_above(
                 queries, args.min_score, args.tau,
-                direction=args.direction, bias=bias_Q, progress=show, folder=Path(args.out).parent,
+                direction=args.direction, progress=show, folder=Path(args.out).parent, **scoring,
             )  # fmt: skip
         elif args.best_pairs is not None:
             yield index.best_pairs(
                 queries, args.best_pairs, args.tau, args.min_score,
-                k=args.k, direction=args.direction, bias=bias_Q, progress=show,
+                k=args.k, direction=args.direction, progress=show, **scoring,
             )  # fmt: skip
         else:
             yield index.search(
                 queries, args.k or DEFAULT_K, args.tau, args.min_score,
-                direction=args.direction, bias=bias_Q, progress=show,
+                direction=args.direction, progress=show, **scoring,
             ).pairs()  # fmt: skip
 
 

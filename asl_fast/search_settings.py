@@ -18,8 +18,8 @@ FORMAT, VERSION = "asl_fast search", 1
 class SearchSettings:
     """num_matches: rows of the table.  norms_fingerprint: of the model whose norms they are, "" if unknown.
 
-    scores: what kind of score they have.  direction: which verdicts were looked for.  tau, tau_from: what
-    their ratios were held against, and whose it is.  Others as given.
+    scores: what kind of score they have, a soft ratio included.  direction: which verdicts were looked for.
+    tau, tau_from: what their ratios were held against, and whose it is.  Others as given.
     """
 
     num_matches: int

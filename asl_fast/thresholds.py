@@ -16,13 +16,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from asl_fast import _C
 from asl_fast.errors import InputError
 from asl_fast.files import write_json
 
 FILE = "thresholds.json"
 FORMAT, VERSION = "asl_fast thresholds", 1
 COSINE = "cosine"  # what scores are where nothing was done to them
+_SHRUNK = ", soft ratio "
 PAPERS_TAU = 1.0
+MAX_WEIGHT = 1e6  # of a soft ratio; the search's bounds are float32 numbers
 
 
 class Measured(NamedTuple):
@@ -37,24 +40,41 @@ class Measured(NamedTuple):
 class SoftRatio:
     """The soft filter: score - weight * max(0, log(ratio / tau)).
 
-    It never raises a score, and leaves it alone where the ratio is at most tau. A weight without end is the
-    hard filter.
+    It never raises a score, and leaves it alone where the ratio is at most tau. A great weight is the hard
+    filter.
     """
 
     weight: float
     tau: float
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.weight) and self.weight >= 0):
-            raise ValueError(f"soft ratio: weight must be finite and not below 0, got {self.weight}")
+        if not 0 <= self.weight <= MAX_WEIGHT:
+            raise ValueError(f"soft ratio: weight must be from 0 to {MAX_WEIGHT:g}, got {self.weight}")
         if not (math.isfinite(self.tau) and self.tau > 0):
             raise ValueError(f"soft ratio: tau must be finite and above 0, got {self.tau}")
 
+    def __str__(self) -> str:
+        return f"{self.weight!r},{self.tau!r}"
+
+    @property
+    def formula(self) -> str:
+        """To be read."""
+        return f"score - {self.weight:.4g} max(0, log(ratio / {self.tau:.4g}))"
+
+    @classmethod
+    def parse(cls, text: str) -> SoftRatio:
+        """WEIGHT,TAU, as `str` writes it. ValueError if it is anything else."""
+        weight, _, tau = text.partition(",")
+        return cls(weight=float(weight), tau=float(tau))
+
+    def losses(self, ratio_M: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What pairs of these ratios lose, bit for bit as in a search; of any shape. nan loses nothing."""
+        plain_M = np.ascontiguousarray(ratio_M, np.float64).ravel()
+        return _C.soft_losses(plain_M, (self.weight, self.tau)).reshape(np.shape(ratio_M))
+
     def scores(self, score_M: NDArray[np.float64], ratio_M: NDArray[np.float64]) -> NDArray[np.float64]:
         """Shrunk scores, of any shape; a ratio that is nan (no candidate) leaves its score alone."""
-        with np.errstate(invalid="ignore"):
-            past_M = np.maximum(np.log(ratio_M / self.tau), 0)
-        return score_M - self.weight * np.nan_to_num(past_M, nan=0.0)
+        return score_M - self.losses(ratio_M)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +123,16 @@ class Thresholds:
             f"the model's thresholds have no point of {100 * goal:g} % precision; "
             f"there are: {there}; calibrate it with --precision {100 * goal:g}, or give --min-score"
         )
+
+
+def shrunk(scores: str, soft: SoftRatio | None) -> str:
+    """The kind of score that a kind becomes."""
+    return scores if soft is None else f"{scores}{_SHRUNK}{soft}"
+
+
+def is_shrunk(scores: str) -> bool:
+    """Whether scores of this kind have lost by the ratio already."""
+    return _SHRUNK in scores
 
 
 def write_thresholds(path: str | os.PathLike[str], thresholds: Thresholds) -> None:

@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -119,6 +120,42 @@ rs::StoredCodes borrow(const Codes& codes, const py::array& rows) {
     return {code.data(), inverse_scale.data(), residual.data()};
 }
 
+// Rows on a GPU at an address of it. kind: f16, bf16, f32 or f64. stream: CUDA's, of the work that makes them.
+struct RowsOnGpu {
+    rs::StoredRows rows;
+
+    RowsOnGpu(std::uintptr_t address, const std::string& kind, std::int64_t num_rows, std::int64_t num_dims, std::uintptr_t stream) {
+        static const std::map<std::string, rs::Number> kinds{
+            {"f16", rs::Number::f16}, {"bf16", rs::Number::bf16}, {"f32", rs::Number::f32}, {"f64", rs::Number::f64}};
+        if (kinds.count(kind) == 0 || num_rows < 0 || num_dims < 1) throw std::invalid_argument("ratio_search: no such rows on a GPU");
+        rows.value = reinterpret_cast<const void*>(address);
+        rows.on_gpu = true;
+        rows.stream = stream;
+        rows.number = kinds.at(kind);
+        rows.num_rows = num_rows;
+        rows.num_dims = num_dims;
+    }
+    std::uintptr_t address() const { return reinterpret_cast<std::uintptr_t>(rows.value); }
+};
+
+// Rows of an array of this machine, or on a GPU.
+rs::StoredRows stored(const py::object& given, const Doubles& row_norm, const Doubles& norm) {
+    if (!py::isinstance<RowsOnGpu>(given)) return stored(given.cast<py::array>(), row_norm, norm);
+    rs::StoredRows rows = given.cast<const RowsOnGpu&>().rows;
+    if (rows.num_rows == 0 || row_norm.size() != rows.num_rows || norm.size() != rows.num_rows) {
+        throw std::invalid_argument("ratio_search: there must be a row, and one norm of each kind for each");
+    }
+    rows.row_norm = row_norm.data();
+    rows.norm = norm.data();
+    return rows;
+}
+
+Doubles as_array(const std::vector<double>& values) {
+    Doubles array(static_cast<py::ssize_t>(values.size()));
+    std::copy(values.begin(), values.end(), array.mutable_data());
+    return array;
+}
+
 rs::Direction direction_named(const std::string& name) {
     if (name == "copy") return rs::Direction::copy;
     if (name == "original") return rs::Direction::original;
@@ -135,26 +172,42 @@ rs::Grouping grouping_named(const std::string& name) {
 
 // What is the same in every kind of search. Holds the arrays that `queries` borrows.
 struct Asked {
-    Floats value;
-    Doubles row_norm, norm, tau, min_score, bias;
+    py::object value;
+    Doubles row_norm, norm, tau, min_score, bias, scale;
+    rs::SoftRatio soft;
     rs::Direction direction;
     std::optional<Int64s> rank;
+    rs::StoredRows on_gpu;
     rs::Rows queries;
 
-    Asked(Floats value_, Doubles row_norm_, Doubles norm_, Doubles tau_, Doubles min_score_, Doubles bias_,
-          const std::string& direction_, std::optional<Int64s> rank_)
+    Asked(py::object value_, Doubles row_norm_, Doubles norm_, Doubles tau_, Doubles min_score_, Doubles bias_,
+          Doubles scale_, std::pair<double, double> soft_, const std::string& direction_, std::optional<Int64s> rank_)
         : value(std::move(value_)),
           row_norm(std::move(row_norm_)),
           norm(std::move(norm_)),
           tau(std::move(tau_)),
           min_score(std::move(min_score_)),
           bias(std::move(bias_)),
+          scale(std::move(scale_)),
+          soft{soft_.first, soft_.second},
           direction(direction_named(direction_)),
-          rank(std::move(rank_)),
-          queries(borrow(value, row_norm, norm)) {}
+          rank(std::move(rank_)) {
+        if (!py::isinstance<RowsOnGpu>(value)) {
+            value = value.cast<Floats>();
+            queries = borrow(py::reinterpret_borrow<Floats>(value), row_norm, norm);
+            return;
+        }
+        on_gpu = value.cast<const RowsOnGpu&>().rows;
+        if (row_norm.size() != on_gpu.num_rows || norm.size() != on_gpu.num_rows) {
+            throw std::invalid_argument("ratio_search: rows must have one norm of each kind a row");
+        }
+        queries = {nullptr, on_gpu.num_rows, on_gpu.num_dims, row_norm.data(), norm.data(), &on_gpu};
+    }
+    Asked(const Asked&) = delete;
+    Asked& operator=(const Asked&) = delete;
 
     rs::Wanted wanted(std::int64_t k, rs::Counts* counts, const rs::Say* say) const {
-        return {k, min_score.data(), bias.data(), tau.data(), direction, counts, rank ? rank->data() : nullptr, say};
+        return {k, min_score.data(), bias.data(), tau.data(), direction, counts, rank ? rank->data() : nullptr, say, scale.data(), soft};
     }
 };
 
@@ -191,8 +244,8 @@ rs::Tell teller(const py::object& progress) {
 class Refs {
    public:
     template <typename AnyRows, typename Prepare>
-    Refs(std::vector<py::object> kept, const AnyRows& rows, const Prepare& prepare)
-        : kept_(std::move(kept)), num_rows_(rows.num_rows), num_dims_(rows.num_dims), norm_(rows.norm) {
+    Refs(std::vector<py::object> kept, const AnyRows& rows, bool on_gpu, const Prepare& prepare)
+        : kept_(std::move(kept)), num_rows_(rows.num_rows), num_dims_(rows.num_dims), norm_(rows.norm), on_gpu_(on_gpu) {
         const py::gil_scoped_release released;
         refs_ = prepare();
     }
@@ -210,15 +263,17 @@ class Refs {
     std::int64_t num_rows_;
     std::int64_t num_dims_;
     const double* norm_;  // the predicate's, one a row
+    bool on_gpu_;
     std::unique_ptr<rs::Refs> refs_;
 };
 
 void Refs::check(const Asked& asked) const {
+    if (asked.queries.on_gpu != nullptr && !on_gpu_) throw std::invalid_argument("ratio_search: queries on a GPU were asked of a CPU");
     if (asked.queries.num_dims != num_dims_ || asked.tau.size() != asked.queries.num_rows ||
         asked.min_score.size() != asked.queries.num_rows || asked.bias.size() != asked.queries.num_rows ||
-        (asked.rank && asked.rank->size() != num_rows_)) {
+        asked.scale.size() != asked.queries.num_rows || (asked.rank && asked.rank->size() != num_rows_)) {
         throw std::invalid_argument(
-            "ratio_search: queries must have the references' width, one tau, min_score and bias each; rank is one a reference");
+            "ratio_search: queries must have the references' width, one tau, min_score, bias and scale each; rank is one a reference");
     }
 }
 
@@ -270,6 +325,13 @@ Doubles row_norms(const py::array& value, int num_threads) {
     return norm;
 }
 
+Doubles soft_losses(const Doubles& ratio, const std::pair<double, double>& soft) {
+    const rs::SoftRatio by{soft.first, soft.second};
+    Doubles loss(ratio.size());
+    std::transform(ratio.data(), ratio.data() + ratio.size(), loss.mutable_data(), [&](double each) { return by.loss(each); });
+    return loss;
+}
+
 Codes encode_rows(const py::array& value, const Doubles& row_norm, int num_threads) {
     const rs::StoredRows rows = stored(value, row_norm, row_norm);
     Codes codes{py::array_t<std::int8_t>({rows.num_rows, rows.num_dims}), Floats(rows.num_rows), Floats(rows.num_rows)};
@@ -286,14 +348,16 @@ Codes encode_rows(const py::array& value, const Doubles& row_norm, int num_threa
 
 py::tuple rescore(const Int64s& candidate, const Floats& query, const Doubles& query_row_norm, const Doubles& query_norm,
                   const py::array& ref, const Doubles& ref_row_norm, const Doubles& ref_norm, const Doubles& tau,
-                  std::int64_t k, const Doubles& min_score, const Doubles& bias, const std::string& direction, int num_threads) {
+                  std::int64_t k, const Doubles& min_score, const Doubles& bias, const Doubles& scale,
+                  const std::pair<double, double>& soft, const std::string& direction, int num_threads) {
     const rs::Rows queries = borrow(query, query_row_norm, query_norm);
     const rs::StoredRows refs = stored(ref, ref_row_norm, ref_norm);
     if (queries.num_dims != refs.num_dims || tau.size() != queries.num_rows || min_score.size() != queries.num_rows ||
-        bias.size() != queries.num_rows || candidate.ndim() != 2 || candidate.shape(0) != queries.num_rows) {
-        throw std::invalid_argument("rescore: queries must have the references' width, one tau, min_score, bias and list each");
+        bias.size() != queries.num_rows || scale.size() != queries.num_rows || candidate.ndim() != 2 || candidate.shape(0) != queries.num_rows) {
+        throw std::invalid_argument("rescore: queries must have the references' width, one tau, min_score, bias, scale and list each");
     }
-    const rs::Wanted wanted{k, min_score.data(), bias.data(), tau.data(), direction_named(direction)};
+    const rs::Wanted wanted{k, min_score.data(), bias.data(), tau.data(), direction_named(direction), nullptr, nullptr, nullptr,
+                            scale.data(), {soft.first, soft.second}};
     rs::Found found;
     {
         const py::gil_scoped_release released;
@@ -326,9 +390,11 @@ class GpuRescorer {
     py::tuple best_of(const std::int64_t* candidate, bool on_gpu, std::int64_t num_queries, std::int64_t num_candidates,
                       const Asked& asked, std::int64_t k) const {
         const rs::Rows& queries = asked.queries;
+        if (queries.on_gpu != nullptr) throw std::invalid_argument("rescore: queries must be in this machine's memory");
         if (queries.num_dims != refs_.num_dims || asked.tau.size() != queries.num_rows ||
-            asked.min_score.size() != queries.num_rows || asked.bias.size() != queries.num_rows || num_queries != queries.num_rows) {
-            throw std::invalid_argument("rescore: queries must have the references' width, one tau, min_score, bias and list each");
+            asked.min_score.size() != queries.num_rows || asked.bias.size() != queries.num_rows ||
+            asked.scale.size() != queries.num_rows || num_queries != queries.num_rows) {
+            throw std::invalid_argument("rescore: queries must have the references' width, one tau, min_score, bias, scale and list each");
         }
         Said said;
         const rs::Wanted wanted = asked.wanted(k, nullptr, said.say());
@@ -439,27 +505,53 @@ Refs prepare_cpu(const py::array& value, const Doubles& row_norm, const Doubles&
                  const std::string& grouping) {
     const rs::StoredRows rows = stored(value, row_norm, norm);
     const rs::StoredCodes given = codes ? borrow(*codes, value) : rs::StoredCodes{};
-    return Refs({value, row_norm, norm}, rows, [&] {
+    return Refs({value, row_norm, norm}, rows, false, [&] {
         return rs::prepare_cpu(rows, codes ? &given : nullptr, hit_bytes, num_threads, instructions, grouping_named(grouping));
     });
 }
 
-Refs prepare_emulated(const py::array& value, const Doubles& row_norm, const Doubles& norm, int num_gpus, std::int64_t gpu_bytes,
-                      std::int64_t chunk_rows, std::int64_t capacity, std::int64_t buffer_bytes, unsigned seed) {
+Refs prepare_emulated(const py::object& value, const Doubles& row_norm, const Doubles& norm, int num_gpus, std::int64_t gpu_bytes,
+                      std::int64_t chunk_rows, std::int64_t capacity, std::int64_t buffer_bytes, bool rows_on_host, unsigned seed) {
     const rs::StoredRows rows = stored(value, row_norm, norm);
-    return Refs({value, row_norm, norm}, rows,
-                [&] { return rs::prepare_emulated(rows, num_gpus, gpu_bytes, {chunk_rows, capacity, buffer_bytes}, 1, seed); });
+    return Refs({value, row_norm, norm}, rows, true, [&] {
+        return rs::prepare_emulated(rows, num_gpus, gpu_bytes, {chunk_rows, capacity, buffer_bytes, rows_on_host}, 1, seed);
+    });
 }
 
-Refs prepare_cuda(const py::array& value, const Doubles& row_norm, const Doubles& norm, const std::vector<int>& devices,
-                  std::int64_t buffer_bytes, int num_threads) {
+// An array's rows in an emulated GPU's memory.
+struct EmulatedRows {
+    rs::EmulatedRows memory;
+    RowsOnGpu there;
+
+    EmulatedRows(const py::array& value, const std::string& kind)
+        : memory(stored(value)),
+          there(reinterpret_cast<std::uintptr_t>(memory.value()), kind, value.shape(0), value.shape(1), 0) {}
+};
+
+Doubles cuda_row_norms(const RowsOnGpu& rows, int device) {
+#if defined(ASL_FAST_WITH_CUDA)
+    std::vector<double> norm;
+    {
+        const py::gil_scoped_release released;
+        norm = rs::cuda_row_norms(rows.rows, device);
+    }
+    return as_array(norm);
+#else
+    (void)rows, (void)device;
+    throw std::invalid_argument("ratio_search: this build has no CUDA; use device='cpu'");
+#endif
+}
+
+Refs prepare_cuda(const py::object& value, const Doubles& row_norm, const Doubles& norm, const std::vector<int>& devices,
+                  std::int64_t buffer_bytes, bool rows_on_host, int num_threads) {
 #if defined(ASL_FAST_WITH_CUDA)
     const rs::StoredRows rows = stored(value, row_norm, norm);
     rs::GpuLimits limits;
     limits.buffer_bytes = buffer_bytes;
-    return Refs({value, row_norm, norm}, rows, [&] { return rs::prepare_cuda(rows, devices, limits, num_threads); });
+    limits.rows_on_host = rows_on_host;
+    return Refs({value, row_norm, norm}, rows, true, [&] { return rs::prepare_cuda(rows, devices, limits, num_threads); });
 #else
-    (void)value, (void)row_norm, (void)norm, (void)devices, (void)buffer_bytes, (void)num_threads;
+    (void)value, (void)row_norm, (void)norm, (void)devices, (void)buffer_bytes, (void)rows_on_host, (void)num_threads;
     throw std::invalid_argument("ratio_search: this build has no CUDA; use device='cpu'");
 #endif
 }
@@ -504,10 +596,11 @@ PYBIND11_MODULE(_C, module) {
     module.def("build_info", &build_info);
     module.def("row_norms", &row_norms, py::arg("rows"), py::arg("num_threads"));
     module.def("encode_rows", &encode_rows, py::arg("rows"), py::arg("row_norm"), py::arg("num_threads"));
+    module.def("soft_losses", &soft_losses, py::arg("ratio"), py::arg("soft"));
     module.def("rescore", &rescore, py::arg("candidates").noconvert(), py::arg("queries").noconvert(),
                py::arg("query_row_norm"), py::arg("query_norm"), py::arg("refs").noconvert(), py::arg("ref_row_norm"),
-               py::arg("ref_norm"), py::arg("tau"), py::arg("k"), py::arg("min_score"), py::arg("bias"), py::arg("direction"),
-               py::arg("num_threads"));
+               py::arg("ref_norm"), py::arg("tau"), py::arg("k"), py::arg("min_score"), py::arg("bias"), py::arg("scale"), py::arg("soft"),
+               py::arg("direction"), py::arg("num_threads"));
     module.def("patch_overlaps", &patch_overlaps, py::arg("matrix"), py::arg("region"), py::arg("a_grid"),
                py::arg("b_grid"));
     const auto depthwise = [&module](auto function) {
@@ -524,14 +617,25 @@ PYBIND11_MODULE(_C, module) {
     module.def("prepare_cpu", &prepare_cpu, py::arg("rows"), py::arg("row_norm"), py::arg("norm"), py::arg("codes"),
                py::arg("hit_bytes"), py::arg("num_threads"), py::arg("instructions"), py::arg("grouping"));
     module.def("prepare_cuda", &prepare_cuda, py::arg("rows"), py::arg("row_norm"), py::arg("norm"), py::arg("devices"),
-               py::arg("buffer_bytes"), py::arg("num_threads"));
+               py::arg("buffer_bytes"), py::arg("rows_on_host"), py::arg("num_threads"));
+    module.def("cuda_row_norms", &cuda_row_norms, py::arg("rows"), py::arg("gpu"));
     module.def("cuda_free_bytes", &cuda_free_bytes, py::arg("devices"));
     module.def("prepare_emulated", &prepare_emulated, py::arg("rows"), py::arg("row_norm"), py::arg("norm"), py::arg("num_gpus"),
-               py::arg("gpu_bytes"), py::arg("chunk_rows"), py::arg("capacity"), py::arg("buffer_bytes"), py::arg("seed"));
+               py::arg("gpu_bytes"), py::arg("chunk_rows"), py::arg("capacity"), py::arg("buffer_bytes"), py::arg("rows_on_host"),
+               py::arg("seed"));
+    py::class_<RowsOnGpu>(module, "RowsOnGpu")
+        .def(py::init<std::uintptr_t, const std::string&, std::int64_t, std::int64_t, std::uintptr_t>(), py::arg("address"),
+             py::arg("kind"), py::arg("num_rows"), py::arg("num_dims"), py::arg("stream"))
+        .def_property_readonly("address", &RowsOnGpu::address);
+    py::class_<EmulatedRows>(module, "EmulatedRows")
+        .def(py::init<const py::array&, const std::string&>(), py::arg("rows"), py::arg("kind"))
+        .def_readonly("there", &EmulatedRows::there);
+    module.def("emulated_row_norms", [](const RowsOnGpu& given) { return as_array(rs::emulated_row_norms(given.rows)); }, py::arg("rows"));
     py::class_<Asked>(module, "Asked")
-        .def(py::init<Floats, Doubles, Doubles, Doubles, Doubles, Doubles, const std::string&, std::optional<Int64s>>(),
-             py::arg("queries").noconvert(), py::arg("row_norm"), py::arg("norm"), py::arg("tau"), py::arg("min_score"),
-             py::arg("bias"), py::arg("direction"), py::arg("rank"));
+        .def(py::init<py::object, Doubles, Doubles, Doubles, Doubles, Doubles, Doubles, std::pair<double, double>, const std::string&,
+                      std::optional<Int64s>>(),
+             py::arg("queries"), py::arg("row_norm"), py::arg("norm"), py::arg("tau"), py::arg("min_score"),
+             py::arg("bias"), py::arg("scale"), py::arg("soft"), py::arg("direction"), py::arg("rank"));
     py::class_<GpuRescorer>(module, "GpuRescorer")
         .def("best", &GpuRescorer::best, py::arg("candidates").noconvert(), py::arg("asked"), py::arg("k"))
         .def("best_on_gpu", &GpuRescorer::best_on_gpu, py::arg("address"), py::arg("num_queries"), py::arg("num_candidates"),

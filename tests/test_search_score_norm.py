@@ -52,7 +52,8 @@ def search(folder: Path, *flags: object) -> list[dict[str, str]]:
 
 def assert_pairs(rows: list[dict[str, str]], score_QN: np.ndarray, wanted_QN: np.ndarray) -> None:
     found = {(int(row["query_id"][7:]), int(row["reference_id"][4:])): float(row["score"]) for row in rows}
-    assert found == {(q, n): score_QN[q, n] for q, n in zip(*np.nonzero(wanted_QN), strict=True)}
+    wanted = {(q, n): score_QN[q, n] for q, n in zip(*np.nonzero(wanted_QN), strict=True)}
+    assert found == pytest.approx(wanted, abs=1e-13)
 
 
 @pytest.mark.parametrize("engine", ["exact", "faiss:Flat"])
@@ -68,6 +69,25 @@ def test_each_way_to_search_finds_what_the_formula_finds(
     assert_pairs(search(tmp_path, *how, "--min-score", 0.05), score_QN, score_QN >= 0.05)
     assert_pairs(search(tmp_path, *how, "--best-pairs", 20), score_QN, score_QN >= best)
     assert_pairs(search(tmp_path, *how, "--fold", "max", "-k", 3), score_QN, score_QN >= third_Q1)
+
+
+@pytest.mark.parametrize("engine", ["exact", "faiss:Flat"])
+def test_stretched_queries_are_found_by_the_formula_too(
+    tmp_path: Path, score_QN: np.ndarray, engine: str
+) -> None:
+    if engine != "exact":
+        pytest.importorskip("faiss")
+    sides = [read_embeddings(tmp_path / f"{name}.npz").row_ND for name in ("queries", "refs", "background")]
+    cosine_QN = plain.dots(*sides[:2]) / np.outer(*map(plain.row_norms, sides[:2]))
+    cosine_QB = plain.dots(sides[0], sides[2]) / np.outer(*map(plain.row_norms, sides[::2]))
+    length_Q1 = 2.5 * -np.sort(-cosine_QB, axis=1)[:, :2].mean(axis=1, keepdims=True)
+    stretched_QN = length_Q1 * (cosine_QN - length_Q1 / 2)
+    how = ["--score-norm", "stretch:2.5avg[2]", "--engine", engine]
+    best, third_Q1 = np.sort(stretched_QN.ravel())[-20], -np.sort(-stretched_QN, axis=1)[:, 2:3]
+    assert_pairs(search(tmp_path, *how, "-k", 3), stretched_QN, stretched_QN >= third_Q1)
+    assert_pairs(search(tmp_path, *how, "--best-pairs", 20), stretched_QN, stretched_QN >= best)
+    assert_pairs(search(tmp_path, *how, "--min-score", -1), stretched_QN, stretched_QN >= -1)
+    assert "normalised stretch:2.5[0,1] over 40 rows" in (tmp_path / "m.search.json").read_text()
 
 
 def test_an_index_gives_the_file_that_embeddings_give(tmp_path: Path, score_QN: np.ndarray) -> None:

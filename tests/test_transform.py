@@ -91,3 +91,25 @@ def test_a_mistake_is_one_line_and_nothing_is_written(
     assert said in shown
     assert shown.count("\n") == 1
     assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".parquet", ".h5"])
+def test_whose_norms_they_are_is_kept_with_the_rows(tmp_path: Path, suffix: str) -> None:
+    rng = np.random.default_rng(0)
+    row_ND = rng.standard_normal((30, 12)).astype(np.float32)
+    ids = [f"id{row}" for row in range(30)]
+    write_embeddings(tmp_path / "rows.npy", Embeddings(ids=ids, row_ND=row_ND, fingerprint="f00d"))
+    assert (
+        main(["transform", "--fit", f"{tmp_path}/rows.npy", "--dims", "6", "--out", f"{tmp_path}/w.vt"]) == 0
+    )
+    out = tmp_path / f"white{suffix}"
+    whiten = ["--rows", f"{tmp_path}/rows.npy", "--whiten", f"{tmp_path}/w.vt", "--out", str(out)]
+    assert main(["transform", *whiten]) == 0
+    read = read_embeddings(out)
+    assert read.norms_fingerprint == "f00d" != read.fingerprint
+    other = Embeddings(
+        ids=ids, row_ND=row_ND, norm_N=np.ones(30), fingerprint="f00d", norms_fingerprint="beef"
+    )
+    if suffix != ".npy":  # which holds no norms beside its rows
+        write_embeddings(tmp_path / f"other{suffix}", other)
+        assert read_embeddings(tmp_path / f"other{suffix}").norms_fingerprint == "beef"

@@ -98,7 +98,9 @@ def read_embeddings(
     if stored.norm_N is not None and stored.norm_N.dtype.kind != "f":
         raise InputError(f"{who}: norms must be a floating type, got {stored.norm_N.dtype}")
     norm_N = None if stored.norm_N is None else np.asarray(stored.norm_N, dtype=np.float64)
-    norms_fingerprint = None if stored.norm_N is None else ""
+    norms_fingerprint = stored.norms_fingerprint
+    if norms_fingerprint is None and stored.norm_N is not None:
+        norms_fingerprint = ""
     if norms_path is not None:
         norm_N, norms_fingerprint = _other_norms(Path(norms_path), ids, who, side)
     try:

@@ -26,6 +26,7 @@ from asl_fast.embeddings.rows import (
     meta_from_json,
     meta_to_json,
     path_to_line,
+    whose,
 )
 from asl_fast.errors import InputError
 from asl_fast.files import replacing
@@ -123,19 +124,18 @@ def _stored(file: Any, path: Path, who: str, side: str | None) -> Stored:
         ids=_texts(file, names[1], path, who),
         norm_N=np.asarray(_floats(file, norms, who)) if norms in file else None,
         path_N=None if paths is None else [line_to_path(line) for line in paths],
-        fingerprint=_fingerprint(file, f"{prefix}meta", who),
+        **whose(_meta(file, f"{prefix}meta", who)),
     )
 
 
-def _fingerprint(file: Any, name: str, who: str) -> str:
-    """Of the model, in the words that `write` leaves beside the rows; "" where there are none."""
+def _meta(file: Any, name: str, who: str) -> dict[str, Any]:
+    """The words that `write` leaves beside the rows; nothing where there are none."""
     if name not in file.attrs:
-        return ""
+        return {}
     kind = file.attrs.get_id(name).dtype
     if kind.kind != "S":
         raise InputError(f"{who}: {name} is not what embed writes, but {kind}; embed again, or remove it")
-    fingerprint: str = meta_from_json(file.attrs[name], f"{who}: meta")["fingerprint"]
-    return fingerprint
+    return meta_from_json(file.attrs[name], f"{who}: meta")
 
 
 def _dataset(file: Any, name: str, who: str) -> Any:

@@ -23,6 +23,7 @@ from asl_fast.embeddings.rows import (
     meta_from_json,
     meta_to_json,
     path_to_line,
+    whose,
 )
 from asl_fast.errors import InputError
 from asl_fast.files import csv_rows, replacing
@@ -79,12 +80,11 @@ def read(path: Path, who: str, ids_path: Path | None) -> Stored:
     paths_file = path.with_suffix(".paths.txt")
     path_N = [line_to_path(line) for line in read_ids(paths_file)] if paths_file.is_file() else None
     meta_file = path.with_suffix(".meta.json")
-    fingerprint = ""
+    meta: dict[str, Any] = {}
     if meta_file.is_file():
         meta = meta_from_json(meta_file.read_bytes(), str(meta_file))
         _check_fresh(meta, path, row_ND, who, meta_file, ids if ids_path is None else None)
-        fingerprint = meta["fingerprint"]
-    return Stored(row_ND=row_ND, ids=ids, path_N=path_N, fingerprint=fingerprint)
+    return Stored(row_ND=row_ND, ids=ids, path_N=path_N, **whose(meta))
 
 
 def load_array(path: Path, who: str) -> NDArray[Any]:

@@ -23,6 +23,7 @@ from asl_fast.embeddings.rows import (
     meta_from_json,
     meta_to_json,
     path_to_line,
+    whose,
 )
 from asl_fast.errors import InputError
 from asl_fast.files import replacing
@@ -111,7 +112,7 @@ def _stored(archive: _Arrays, who: str) -> Stored:
         ids=None if ids is None else _texts(archive[ids]),
         norm_N=archive["norms"] if "norms" in archive else None,  # noqa: SIM401 (no dict)
         path_N=[line_to_path(line) for line in _texts(archive["paths"])] if "paths" in archive else None,
-        fingerprint=meta.get("fingerprint", ""),
+        **whose(meta),
     )
 
 

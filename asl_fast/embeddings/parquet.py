@@ -19,6 +19,7 @@ from asl_fast.embeddings.rows import (
     meta_from_json,
     meta_to_json,
     path_to_line,
+    whose,
 )
 from asl_fast.errors import InputError
 from asl_fast.files import replacing
@@ -92,7 +93,7 @@ def _stored(file: Any, who: str) -> Stored:
         ids=None if ids is None else [str(value) for value in table[ids].to_pylist()],
         norm_N=_numbers(table["norm"], who) if "norm" in table.column_names else None,
         path_N=[line_to_path(str(line)) for line in table["path"].to_pylist()] if "path" in names else None,
-        fingerprint=meta.get("fingerprint", ""),
+        **whose(meta),
     )
 
 

@@ -20,13 +20,17 @@ _NOT_ON_A_LINE = re.compile("[\n\r\0\ud800-\udfff]")
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """What a file holds, before any of it is checked. row_ND: of any floating type."""
+    """What a file holds, before any of it is checked. row_ND: of any floating type.
+
+    norms_fingerprint: None where the file doesn't say, "" where it says that it isn't known.
+    """
 
     row_ND: NDArray[Any]
     ids: Sequence[str] | None = None
     norm_N: NDArray[Any] | None = None
     path_N: Sequence[str] | None = None
     fingerprint: str = ""
+    norms_fingerprint: str | None = None
 
 
 def as_rows(row_ND: NDArray[Any], who: str) -> NDArray[Any]:
@@ -84,7 +88,17 @@ def meta_to_json(embeddings: Embeddings, made_by: Mapping[str, str | int], **mor
     """A few words on how the rows were made, for every format."""
     shape = {"num_rows": len(embeddings), "num_dims": embeddings.num_dims}
     fields = {"format": FORMAT, "version": VERSION, "fingerprint": embeddings.fingerprint, **shape}
+    if embeddings.norms_fingerprint != embeddings.fingerprint:
+        fields["norms_fingerprint"] = embeddings.norms_fingerprint
     return json.dumps({**fields, **made_by, **more}, indent=2) + "\n"
+
+
+def whose(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """What `Stored` is told of the models behind rows and norms; no meta: nothing is known."""
+    return {
+        "fingerprint": meta.get("fingerprint", ""),
+        "norms_fingerprint": meta.get("norms_fingerprint"),
+    }
 
 
 def meta_from_json(text: str | bytes, who: str) -> dict[str, Any]:
@@ -99,4 +113,6 @@ def meta_from_json(text: str | bytes, who: str) -> dict[str, Any]:
         )
     if not isinstance(meta.get("fingerprint"), str):
         raise InputError(f'{who} lacks "fingerprint", a text; embed again, or remove it')
+    if not isinstance(meta.get("norms_fingerprint", ""), str):
+        raise InputError(f'{who}: "norms_fingerprint" must be a text; embed again, or remove it')
     return meta

@@ -23,19 +23,21 @@ from numpy.typing import ArrayLike
 from asl_fast.indexes.faiss_index import FaissIndex
 from asl_fast.indexes.parts import Part, Parts, PreparedPart, part_share
 from asl_fast.indexes.score_norm import ScoreNorm
-from asl_fast.indexes.searchable import Searchable
+from asl_fast.indexes.searchable import Scoring, Searchable
 from asl_fast.kernels.ratio_search import (
     MAX_REFS,
+    GpuShare,
     PreparedRefs,
     Progress,
     Question,
     checked_norms,
     path_of,
-    stored_rows,
+    rows_for,
+    usable_gpus,
 )
 from asl_fast.records import Candidates, Embeddings, Pairs
 
-__all__ = ["FaissIndex", "Index", "ScoreNorm", "Searchable"]
+__all__ = ["FaissIndex", "Index", "ScoreNorm", "Scoring", "Searchable"]
 
 
 class Index(Searchable):
@@ -46,13 +48,15 @@ class Index(Searchable):
     over both. device: "cpu", "cuda" (the first GPU) or some of them, "cuda:0,1", which the rows are dealt
     out among. num_threads: None is every core this process may run on.
     memory_budget: most bytes for what the engine makes of the rows and holds while it searches; on GPUs, of
-    each of them, and without one as much as is free there. References beyond it are searched slice by slice:
-    each search then reads them all, from front to back, and a row that has no direction is only named when
-    its slice is read.
+    each of them, and without one as much as is free there. On GPUs, rows whose codes alone fit are copied to
+    page-locked memory of this machine, where the GPU reads those of survivors. Other references beyond the
+    budget are searched slice by slice: each search then reads them all, from front to back, and a row without
+    a direction is only named when its slice is read.
     grouping: "auto" groups the rows by likeness where many have near ones, on a CPU and without a budget: a
     search then skips most of them. Preparing takes about six seconds of a core more for a million rows, which
     pays from some 20,000 queries on; "never" for fewer.
-    The rows are kept as they are, not copied: don't write to them afterwards.
+    The rows are kept as they are, not copied: don't write to them afterwards. On the one GPU that searches,
+    they are used there, as queries are: a CUDA torch.Tensor, a CuPy array, anything of DLPack.
     """
 
     def __init__(
@@ -69,13 +73,13 @@ class Index(Searchable):
         if isinstance(refs, Embeddings):
             self._name, self._ids, rows = refs.name, refs.ids, refs.row_ND
             norms = refs.norm_N if norms is None else norms
-        self._rows = stored_rows(rows, self._name)  # type: ignore[arg-type]
+        self._rows = rows_for(rows, self._name, usable_gpus(device))  # type: ignore[arg-type]
         self._norm_N = (
             None if norms is None else checked_norms(norms, len(self._rows), f"norms of {self._name}")
         )
         self._device, self._num_threads = device, num_threads
         self._grouping = grouping if device == "cpu" and memory_budget is None else "never"
-        self._share = part_share(memory_budget, device, self.num_dims, num_threads)
+        self._share = part_share(memory_budget, device, self.num_dims, num_threads, self._rows)
         step = MAX_REFS if self._share is None else min(MAX_REFS, self._share.num_rows)
         cuts = [slice(start, min(start + step, len(self))) for start in range(0, max(len(self), 1), step)]
         parts = [Part(num_rows=cut.stop - cut.start, prepare=partial(self._prepare, cut)) for cut in cuts]
@@ -106,6 +110,7 @@ class Index(Searchable):
             ids=None if self._ids is None else self._ids[cut],
             hit_bytes=None if self._share is None else self._share.hit_bytes,
             grouping=self._grouping,
+            rows_on_host=isinstance(self._share, GpuShare) and self._share.rows_on_host,
         )
         rank_N = None if cut.start == 0 else np.arange(cut.start, cut.stop)
         return PreparedPart(refs=refs, rank_N=rank_N)

@@ -22,7 +22,9 @@ from asl_fast.kernels.ratio_search import (
     PreparedRefs,
     Progress,
     Question,
+    RowsThere,
     Share,
+    StoredRows,
     check_count,
     gpu_share,
     share,
@@ -35,14 +37,24 @@ _NEVER = np.iinfo(np.int64).max
 
 
 def part_share(
-    memory_budget: int | None, device: str, num_dims: int, num_threads: int | None
+    memory_budget: int | None,
+    device: str,
+    num_dims: int,
+    num_threads: int | None,
+    rows: StoredRows | RowsThere | None = None,
 ) -> Share | None:
     """What a part may take of the budget; None where there is none. On GPUs it is for each of them, and the
-    memory that is free there (nine tenths of it) where none is given."""
+    memory that is free there (nine tenths of it) where none is given. rows: all of them, where parts are
+    slices of one whole."""
     if gpus := usable_gpus(device):
         free = min(_C.cuda_free_bytes(gpus)) * 9 // 10
         budget = free if memory_budget is None else min(memory_budget, free)
-        return gpu_share(budget, num_dims=num_dims, num_gpus=len(gpus))
+        if rows is None:
+            return gpu_share(budget, num_dims=num_dims, num_gpus=len(gpus))
+        number_bytes = rows.array_ND.itemsize if isinstance(rows, StoredRows) else 0
+        return gpu_share(
+            budget, num_dims=num_dims, num_gpus=len(gpus), number_bytes=number_bytes, num_rows=len(rows)
+        )
     if memory_budget is None:
         return None
     return share(memory_budget, num_dims=num_dims, num_threads=num_threads)

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from asl_fast.indexes.searchable import Searchable
 from asl_fast.records import Embeddings
+from asl_fast.thresholds import SoftRatio
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,19 +42,21 @@ def measured_recall(
     min_score: float | None = None,
     direction: str = "copy",
     bias: ArrayLike = 0.0,
+    scale: ArrayLike = 1.0,
+    soft: SoftRatio | None = None,
     sample: int = 100,
 ) -> Recall:
     """Search `sample` of the queries, evenly spaced, in both; k=None: every pair from min_score on.
 
-    bias: one number, or one per query.
+    bias, scale: one number, or one per query.
     """
     query_S = np.unique(np.linspace(0, len(queries) - 1, min(sample, len(queries))).astype(np.int64))
     row_SD, norm_S = queries.row_ND[query_S], queries.norm_N[query_S]
-    bias_S = np.broadcast_to(bias, len(queries))[query_S]
+    bias_S, scale_S = (np.broadcast_to(each, len(queries))[query_S] for each in (bias, scale))
 
     def pairs(where: Searchable) -> NDArray[np.int64]:
         """Numbers of the pairs, one for each."""
-        how = {"direction": direction, "query_norms": norm_S, "bias": bias_S}
+        how = {"direction": direction, "query_norms": norm_S, "bias": bias_S, "scale": scale_S, "soft": soft}
         if k is not None:
             found = [where.search(row_SD, k, tau, min_score, **how).pairs()]  # type: ignore[arg-type]
         else:

@@ -5,12 +5,22 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import TypedDict
 
 from numpy.typing import ArrayLike
 
 from asl_fast.indexes.stream import BATCH_PAIRS
 from asl_fast.kernels.ratio_search import Progress, Question, ask, check_count
 from asl_fast.records import Candidates, Embeddings, Pairs
+from asl_fast.thresholds import SoftRatio
+
+
+class Scoring(TypedDict, total=False):
+    """What makes a score of a cosine: Searchable's arguments of these names."""
+
+    bias: ArrayLike
+    scale: ArrayLike
+    soft: SoftRatio | None
 
 
 class Searchable(ABC):
@@ -22,8 +32,9 @@ class Searchable(ABC):
     the others, "both" keeps all: the filter is off, and k, the number of pairs and min_score count pairs of
     either kind. The ratio tells them apart (`matching.judge`). For k of each kind search twice: the two
     directions share no pair, so together they cost what "both" does.
-    bias: subtracted from every score of a query, one number or one per query (see ScoreNorm). Scores,
-    min_score and the order of pairs are those of the difference.
+    bias, scale: score = (cosine - bias) * scale, one number each or one per query (see ScoreNorm).
+    soft: and less by the soft ratio, weight * max(0, log(ratio / tau)); its tau is its own. On CPUs.
+    Scores, min_score and the order of pairs are those of what comes out.
     query_norms: (Q,) predicate norms in place of the rows' own, or of the Embeddings'.
     progress(pairs_done, pairs_in_all): called about ten times a second; an exception in it, or Ctrl-C, ends
     the search.
@@ -32,6 +43,7 @@ class Searchable(ABC):
     """
 
     _num_threads: int | None
+    _device: str = "cpu"  # where queries may stay, if they lie there
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -63,11 +75,13 @@ class Searchable(ABC):
         direction: str = "copy",
         query_norms: ArrayLike | None = None,
         bias: ArrayLike = 0.0,
+        scale: ArrayLike = 1.0,
+        soft: SoftRatio | None = None,
         progress: Progress | None = None,
     ) -> Candidates:
         """The best k references of each query. Where there are fewer stand -1, score -inf, ratio nan."""
         return self._nearest(
-            self._question(queries, tau, min_score, direction, query_norms, bias), k, progress
+            self._question(queries, tau, min_score, direction, query_norms, bias, scale, soft), k, progress
         )
 
     def best_pairs(
@@ -81,6 +95,8 @@ class Searchable(ABC):
         direction: str = "copy",
         query_norms: ArrayLike | None = None,
         bias: ArrayLike = 0.0,
+        scale: ArrayLike = 1.0,
+        soft: SoftRatio | None = None,
         progress: Progress | None = None,
     ) -> Pairs:
         """The best num_pairs of all queries together, best first (the protocol of DISC21: 500,000).
@@ -88,7 +104,7 @@ class Searchable(ABC):
         k: of each query only the best k compete. Takes memory for num_pairs, whatever the number of queries
         and references.
         """
-        question = self._question(queries, tau, min_score, direction, query_norms, bias)
+        question = self._question(queries, tau, min_score, direction, query_norms, bias, scale, soft)
         return self._best_pairs(question, num_pairs, k, progress)
 
     def pairs_above(
@@ -100,6 +116,8 @@ class Searchable(ABC):
         direction: str = "copy",
         query_norms: ArrayLike | None = None,
         bias: ArrayLike = 0.0,
+        scale: ArrayLike = 1.0,
+        soft: SoftRatio | None = None,
         progress: Progress | None = None,
         batch_pairs: int = BATCH_PAIRS,
         folder: str | os.PathLike[str] | None = None,
@@ -115,7 +133,7 @@ class Searchable(ABC):
         if min_score is None:
             raise ValueError("pairs_above: min_score must be a number, got None; -inf is every pair")
         check_count(batch_pairs, "batch_pairs", 2**40)
-        question = self._question(queries, tau, min_score, direction, query_norms, bias)
+        question = self._question(queries, tau, min_score, direction, query_norms, bias, scale, soft)
         return self._pairs_above(question, batch_pairs, progress, folder)
 
     def _question(
@@ -126,6 +144,8 @@ class Searchable(ABC):
         direction: str,
         query_norms: ArrayLike | None,
         bias: ArrayLike,
+        scale: ArrayLike,
+        soft: SoftRatio | None,
     ) -> Question:
         rows: ArrayLike = queries.row_ND if isinstance(queries, Embeddings) else queries
         name, ids = "queries", None
@@ -137,9 +157,12 @@ class Searchable(ABC):
             tau=tau,
             min_score=min_score,
             bias=bias,
+            scale=scale,
+            soft=soft,
             direction=direction,
             norm_Q=query_norms,
             num_threads=self._num_threads,
             name=name,
             ids=ids,
+            device=self._device,
         )

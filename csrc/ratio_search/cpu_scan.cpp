@@ -16,8 +16,9 @@ class RowScorer : public Scorer {
     RowScorer(const CpuRefs& refs, const Rows& queries, const Wanted& wanted, std::int64_t query)
         : refs_(refs),
           query_(queries.value + query * queries.num_dims),
-          query_norm_(queries.row_norm[query]),
-          bias_(wanted.bias[query]) {}
+          queries_(queries),
+          wanted_(wanted),
+          number_(query) {}
 
     void score(std::span<const Hit> hits, Pair* out) const override {
         constexpr std::size_t kBatch = 16;
@@ -37,7 +38,8 @@ class RowScorer : public Scorer {
             refs_.screen.exact_dots(query_, row, static_cast<std::int64_t>(count), rows.num_dims, dot);
             for (std::size_t i = 0; i < count; ++i) {
                 Pair& pair = out[start + i];
-                pair.score = dot[i] / (query_norm_ * rows.row_norm[pair.row]) - bias_;
+                const double cosine = dot[i] / (queries_.row_norm[number_] * rows.row_norm[pair.row]);
+                pair.score = wanted_.score(number_, cosine, queries_.norm[number_] / rows.norm[pair.row]);
                 check(hits[start + i], pair);
             }
             refs_.pages.bound_resident();
@@ -54,8 +56,9 @@ class RowScorer : public Scorer {
 
     const CpuRefs& refs_;
     const float* query_;
-    double query_norm_;
-    double bias_;
+    const Rows& queries_;
+    const Wanted& wanted_;
+    std::int64_t number_;
 };
 
 }  // namespace
@@ -74,6 +77,7 @@ CpuScan::CpuScan(const CpuRefs& refs, const Rows& queries, const Wanted& wanted,
       sums_(refs.panels.chunk_dims < refs.panels.padded_dims ? static_cast<std::int64_t>(block.panel.size()) * kTileDots : 0),
       buffer_size_(Shortlist::buffer_size(wanted.k, block.any.size())),
       buffer_(at(block.size() * buffer_size_)),
+      largest_norm_(refs.order.norm.front()),
       counts_(wanted.counts) {
     for (std::size_t p = 0; p < block.panel.size(); ++p) pack_panel(p);
     list_.reserve(at(block.size()));
@@ -103,8 +107,11 @@ void CpuScan::run_in_order(const Range& ref_panel, Progress& progress) {
     const bool backwards = wanted_.direction == Direction::copy;
     const std::int64_t first = backwards ? ref_panel.end - 1 : ref_panel.begin, stride = backwards ? -1 : 1;
     for (std::int64_t step = 0; step < ref_panel.size() && !progress.stop; ++step) {
-        if (step % kPanelsBetweenExchanges == 0) exchange_floors();
         const std::int64_t r = first + step * stride;
+        if (step % kPanelsBetweenExchanges == 0) {
+            look_from(backwards ? std::max(r - kPanelsBetweenExchanges + 1, ref_panel.begin) : r);
+            exchange_floors();
+        }
         const bool last = step + 1 == ref_panel.size();
         progress.done += score_panel(r, last ? r : r + stride);
     }
@@ -146,7 +153,7 @@ void CpuScan::pack_panel(std::size_t p) {
                    line(panel.first - block_.first()), coded);
     for (int i = 0; i < panel.num_queries; ++i) {
         const std::int64_t q = query(panel.first - block_.first() + i);
-        bound_.emplace_back(coded[i], refs_.longest, queries_.num_dims, wanted_.bias[q]);
+        bound_.emplace_back(coded[i], refs_.longest, queries_.num_dims, wanted_.bias[q], wanted_.scale_of(q));
     }
 }
 
@@ -154,6 +161,9 @@ void CpuScan::exchange_floors() {
     const Bar now = bar();
     for (std::int64_t i = 0; i < block_.size(); ++i) exchange_floor(i, now);
 }
+
+// The panels from this one on, in norm order, are screened next.
+void CpuScan::look_from(std::int64_t ref_panel) { largest_norm_ = refs_.order.norm[at(ref_panel * refs_.screen.num_refs)]; }
 
 // Share this task's floor and take over a higher one.
 void CpuScan::exchange_floor(std::int64_t local, const Bar& bar) {
@@ -164,7 +174,9 @@ void CpuScan::exchange_floor(std::int64_t local, const Bar& bar) {
     while (seen < list.floor() && !shared.compare_exchange_weak(seen, list.floor(), std::memory_order_relaxed)) {
     }
     list.raise(seen);
-    reach_[at(local)] = bound_[at(local)].reach(list.floor());
+    // No pair that is screened next loses less; a logarithm may be off by its last bits.
+    const double loss = wanted_.soft.loss(ratio_to(local, largest_norm_)) * (1 - 0x1p-40);
+    reach_[at(local)] = bound_[at(local)].reach(list.floor() + loss);
 }
 
 // All query panels against one panel of references, a chunk of dimensions at a time, while the next panel is
@@ -229,7 +241,8 @@ void CpuScan::collect(const std::uint32_t* locals, int count, std::int64_t ref_p
             const int j = __builtin_ctz(hit);
             if (wanted_.rank != nullptr && wanted_.rank[refs_.row_of(first + j)] < 0) continue;
             const std::int32_t dot = hits_.dot[i * num_refs + j];
-            const auto [lower, upper] = bound_[at(local)].around(dot, refs.inverse_scale[j], refs.residual);
+            const double loss = wanted_.soft.loss(ratio_to(local, refs_.rows.norm[refs_.row_of(first + j)]));
+            const auto [lower, upper] = bound_[at(local)].around(dot, refs.inverse_scale[j], refs.residual, loss);
             list.add({lower, upper, static_cast<std::uint32_t>(first + j)});
         }
     }

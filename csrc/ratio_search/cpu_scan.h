@@ -63,6 +63,8 @@ class CpuScan {
     std::int32_t* sums(std::size_t p) { return sums_.data() + static_cast<std::int64_t>(p) * kTileDots; }
     void exchange_floors();
     void exchange_floor(std::int64_t local, const Bar& bar);
+    void look_from(std::int64_t ref_panel);
+    double ratio_to(std::int64_t local, double ref_norm) const { return queries_.norm[query(local)] / ref_norm; }
     Bar bar() const { return pool_ == nullptr ? Bar{} : pool_->bar(); }
     void make_room(std::int64_t local);
     void count() const;
@@ -86,6 +88,7 @@ class CpuScan {
     std::vector<Locals> wanting_;  // of the balls of one panel of centres: the queries that may find something in each
     std::vector<Seeds> seeds_;
     TileHits hits_;
+    double largest_norm_;  // of the references that are screened before floors are exchanged again
     Counts* counts_;
     std::int64_t num_screened_ = 0;
     std::int64_t num_passed_ = 0;

@@ -8,6 +8,7 @@
 
 #include "gpu_kernels.h"
 #include "gpu_refs.h"
+#include "rows_on_gpu.h"
 
 namespace asl::ratio_search {
 namespace {
@@ -77,6 +78,18 @@ __global__ void __launch_bounds__(kGpuThreads, 2) screen_kernel(const __grid_con
     __shared__ ScreenShared shared;
     CudaBlock block;
     screen(block, work, shared);
+}
+
+__global__ void __launch_bounds__(kGpuThreads) measure_kernel(const __grid_constant__ MeasureWork work) {
+    __shared__ MeasureShared shared;
+    CudaBlock block;
+    measure(block, work, shared);
+}
+
+__global__ void __launch_bounds__(kGpuThreads) encode_kernel(const __grid_constant__ EncodeWork work) {
+    __shared__ EncodeShared shared;
+    CudaBlock block;
+    encode(block, work, shared);
 }
 
 __global__ void __launch_bounds__(kGpuThreads) settle_kernel(const __grid_constant__ ScanWork work) {
@@ -171,6 +184,48 @@ class CudaGpu : public Gpu {
     void put(void* to, const void* from, std::int64_t num_bytes) override { copy(to, from, num_bytes, cudaMemcpyHostToDevice); }
     void get(void* to, const void* from, std::int64_t num_bytes) override { copy(to, from, num_bytes, cudaMemcpyDeviceToHost); }
 
+    // Under unified addressing, which every 64-bit system has, kernels find such memory where this machine does.
+    HostMemory allocate_on_host(std::int64_t num_bytes) override {
+        const OnDevice here(device_);
+        void* memory = nullptr;
+        const cudaError_t status = cudaHostAlloc(&memory, static_cast<std::size_t>(num_bytes), cudaHostAllocMapped | cudaHostAllocPortable);
+        if (status == cudaErrorMemoryAllocation) {
+            (void)cudaGetLastError();
+            return {nullptr, nullptr};
+        }
+        check(status, "allocation of page-locked memory");
+        void* on_gpu = nullptr;
+        check(cudaHostGetDevicePointer(&on_gpu, memory, 0), "mapping of page-locked memory");
+        return {memory, on_gpu};
+    }
+    void release_on_host(void* host) noexcept override {
+        try {
+            const OnDevice here(device_);
+            (void)cudaDeviceSynchronize();
+            (void)cudaFreeHost(host);
+        } catch (const std::runtime_error&) {
+        }
+    }
+    void wait_for(std::uintptr_t stream) override {
+        const OnDevice here(device_);
+        cudaEvent_t event = nullptr;
+        check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "event");
+        cudaError_t status = cudaEventRecord(event, reinterpret_cast<cudaStream_t>(stream));
+        if (status == cudaSuccess) status = cudaStreamWaitEvent(stream_, event, 0);
+        (void)cudaEventDestroy(event);  // once it has happened
+        check(status, "wait for the caller's stream");
+    }
+
+    void measure(const MeasureWork& work) override {
+        const OnDevice here(device_);
+        measure_kernel<<<grid((work.num_rows + kExactPairs - 1) / kExactPairs), kGpuThreads, 0, stream_>>>(work);
+        check(cudaGetLastError(), "launch of measure");
+    }
+    void encode(const EncodeWork& work) override {
+        const OnDevice here(device_);
+        encode_kernel<<<grid((work.num_rows + kExactPairs - 1) / kExactPairs), kGpuThreads, 0, stream_>>>(work);
+        check(cudaGetLastError(), "launch of encode");
+    }
     void raise_floors(const ScanWork& work) override {
         const OnDevice here(device_);
         raise_floors_kernel<<<grid((work.num_probes + kGpuThreads - 1) / kGpuThreads), kGpuThreads, 0, stream_>>>(work);
@@ -227,6 +282,11 @@ std::vector<std::int64_t> cuda_free_bytes(const std::vector<int>& devices) {
     std::vector<std::int64_t> free_bytes;
     for (const int device : devices) free_bytes.push_back(CudaGpu(device).free_bytes());
     return free_bytes;
+}
+
+std::vector<double> cuda_row_norms(const StoredRows& rows, int device) {
+    CudaGpu gpu(device);
+    return norms_on_gpu(gpu, rows);
 }
 
 CudaInfo cuda_info() {

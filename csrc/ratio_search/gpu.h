@@ -11,6 +11,7 @@
 
 #include "codes.h"
 #include "norm_order.h"
+#include "numbers.h"
 
 namespace asl::ratio_search {
 
@@ -29,7 +30,9 @@ struct RefScale {
 struct GpuRows {
     const std::int8_t* code;  // num_rows x padded_dims, the padding 0
     const RefScale* scale;
-    const float* value;        // num_rows x num_dims
+    const void* value;         // rows of num_dims: in the GPU's memory, or in this machine's, which it reads as well
+    Number number;
+    const std::int64_t* row;  // which of them each is; null: the one at its own position
     const double* row_norm;
     const std::int64_t* place;  // breaks ties; < 0: not searched
     std::int64_t num_rows;
@@ -90,6 +93,31 @@ struct PackWork {
     Entry* out;
 };
 
+// Rows on the GPU as their owner keeps them.
+struct GivenRows {
+    const void* value;  // num_dims each
+    Number number;
+    std::int64_t num_dims;
+};
+
+struct MeasureWork {
+    GivenRows rows;
+    std::int64_t num_rows;
+    double* norm;  // sqrt(dot(x, x))
+};
+
+// codes.h's `encode`, of some rows.
+struct EncodeWork {
+    GivenRows rows;
+    const std::int64_t* row;  // which; num_rows of them
+    const double* row_norm;   // of each of those
+    std::int64_t num_rows;
+    std::int64_t padded_dims;
+    std::int8_t* code;  // num_rows x padded_dims
+    float* value;       // num_rows x num_dims; may be null
+    CodedRow* coded;
+};
+
 // Candidates of another engine (rescore.h): those that pass the predicate go to the lists, unscored.
 struct AdmitWork {
     const std::int64_t* candidate;  // row-major, one row a slot
@@ -103,6 +131,11 @@ struct AdmitWork {
     Direction direction;
     GpuLists lists;
     Count* wrong;  // candidates below -1 or past the references are added to it
+};
+
+struct HostMemory {
+    void* host;
+    const void* on_gpu;  // the same bytes, as kernels find them
 };
 
 class OutOfGpuMemory : public std::runtime_error {
@@ -121,7 +154,14 @@ class Gpu {
     virtual void release(void* memory) noexcept = 0;
     virtual void put(void* to, const void* from, std::int64_t num_bytes) = 0;
     virtual void get(void* to, const void* from, std::int64_t num_bytes) = 0;
+    // Memory of this machine that kernels read, too; null: no room.
+    virtual HostMemory allocate_on_host(std::int64_t num_bytes) = 0;
+    virtual void release_on_host(void* host) noexcept = 0;
+    // Work from now on comes after what is in that stream of CUDA's by now.
+    virtual void wait_for(std::uintptr_t stream) = 0;
 
+    virtual void measure(const MeasureWork& work) = 0;
+    virtual void encode(const EncodeWork& work) = 0;
     virtual void raise_floors(const ScanWork& work) = 0;
     virtual void screen(const ScanWork& work) = 0;
     virtual void settle(const ScanWork& work) = 0;
@@ -136,6 +176,11 @@ OpenGpu emulated_gpu(std::int64_t num_bytes, unsigned seed);
 OpenGpu cuda_gpu(int device);
 #endif
 
+inline OutOfGpuMemory no_room(const Gpu& gpu, const std::string& free, std::int64_t num_bytes) {
+    return OutOfGpuMemory("ratio_search: " + gpu.name() + " has " + free + " but " + std::to_string((num_bytes >> 20) + 1) +
+                          " MB more are needed");
+}
+
 template <typename T>
 class GpuArray {
    public:
@@ -143,8 +188,7 @@ class GpuArray {
         const std::int64_t num_bytes = (size > 0 ? size : 1) * static_cast<std::int64_t>(sizeof(T));
         data_ = static_cast<T*>(gpu.allocate(num_bytes));
         if (data_ == nullptr) {
-            throw OutOfGpuMemory("ratio_search: " + gpu.name() + " has " + std::to_string(gpu.free_bytes() >> 20) +
-                                 " MB free but " + std::to_string((num_bytes >> 20) + 1) + " MB more are needed");
+            throw no_room(gpu, std::to_string(gpu.free_bytes() >> 20) + " MB free", num_bytes);
         }
     }
     ~GpuArray() { gpu_.release(data_); }
@@ -165,6 +209,24 @@ class GpuArray {
     Gpu& gpu_;
     std::int64_t size_;
     T* data_;
+};
+
+// Bytes of this machine that the GPU reads: at least one.
+class BytesOnHost {
+   public:
+    BytesOnHost(Gpu& gpu, std::int64_t num_bytes) : gpu_(gpu), memory_(gpu.allocate_on_host(num_bytes)) {
+        if (memory_.host == nullptr) throw no_room(gpu, "no room for rows in this machine's page-locked memory", num_bytes);
+    }
+    ~BytesOnHost() { gpu_.release_on_host(memory_.host); }
+    BytesOnHost(const BytesOnHost&) = delete;
+    BytesOnHost& operator=(const BytesOnHost&) = delete;
+
+    std::byte* host() { return static_cast<std::byte*>(memory_.host); }
+    const void* on_gpu() const { return memory_.on_gpu; }
+
+   private:
+    Gpu& gpu_;
+    HostMemory memory_;
 };
 
 }  // namespace asl::ratio_search

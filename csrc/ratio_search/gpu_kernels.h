@@ -41,6 +41,17 @@ struct ScreenShared {
     alignas(16) std::int8_t ref[kStages][kTile * kSliceDims];
 };
 
+struct MeasureShared {
+    double lane[kExactPairs][8];
+};
+
+struct EncodeShared {
+    float largest[kExactPairs][kCodeLanes];
+    double squared_error[kExactPairs][kCodeLanes];
+    std::int32_t sum[kExactPairs][kCodeLanes];
+    std::int32_t squares[kExactPairs][kCodeLanes];
+};
+
 struct SettleShared {
     double lane[kExactPairs][8];
     Entry entry[kSharedEntries];
@@ -247,11 +258,82 @@ ASL_DEVICE void raise_floors(Block& block, const ScanWork& work) {
     work.lists.reach[slot] = reach_of(work.queries.terms[slot], floor);
 }
 
-// Lane `lane` of exact_dot.h.
-ASL_DEVICE inline double exact_lane(const float* query, const float* ref, std::int64_t num_dims, int lane) {
+// Lane `lane` of exact_dot.h: a query with the reference that begins at number `first`.
+template <Number kNumber>
+ASL_DEVICE double exact_lane(const float* query, const void* refs, std::int64_t first, std::int64_t num_dims, int lane) {
     double sum = 0;
-    for (std::int64_t d = lane; d < num_dims; d += 8) sum = fma(static_cast<double>(query[d]), static_cast<double>(ref[d]), sum);
+    for (std::int64_t d = lane; d < num_dims; d += 8) {
+        sum = fma(static_cast<double>(query[d]), static_cast<double>(float_at<kNumber>(refs, first + d)), sum);
+    }
     return sum;
+}
+
+ASL_DEVICE inline double exact_lane(const float* query, const GpuRows& refs, std::int64_t position, int lane) {
+    const std::int64_t first = (refs.row == nullptr ? position : refs.row[position]) * refs.num_dims;
+    switch (refs.number) {
+        case Number::f16: return exact_lane<Number::f16>(query, refs.value, first, refs.num_dims, lane);
+        case Number::bf16: return exact_lane<Number::bf16>(query, refs.value, first, refs.num_dims, lane);
+        case Number::f32: return exact_lane<Number::f32>(query, refs.value, first, refs.num_dims, lane);
+        case Number::f64: break;
+    }
+    return exact_lane<Number::f64>(query, refs.value, first, refs.num_dims, lane);
+}
+
+// Block x: the norms of kExactPairs rows, eight lanes each.
+template <typename Block>
+ASL_DEVICE void measure(Block& block, const MeasureWork& work, MeasureShared& shared) {
+    const int lane = block.thread() % 8, of_row = block.thread() / 8;
+    const std::int64_t i = block.x() * kExactPairs + of_row, num_dims = work.rows.num_dims;
+    double sum = 0;
+    for (std::int64_t d = lane; i < work.num_rows && d < num_dims; d += 8) {
+        const double x = static_cast<double>(float_at(work.rows.value, work.rows.number, i * num_dims + d));
+        sum = fma(x, x, sum);
+    }
+    shared.lane[of_row][lane] = sum;
+    block.sync();
+    if (i < work.num_rows && lane == 0) work.norm[i] = sqrt(sum_lanes(shared.lane[of_row]));
+}
+
+// Block x: the codes of kExactPairs rows, eight lanes each, in codes.h's order.
+template <typename Block>
+ASL_DEVICE void encode(Block& block, const EncodeWork& work, EncodeShared& shared) {
+    const int lane = block.thread() % kCodeLanes, of_row = block.thread() / kCodeLanes;
+    const std::int64_t i = block.x() * kExactPairs + of_row, num_dims = work.rows.num_dims;
+    const bool is_row = i < work.num_rows;
+    const std::int64_t first = is_row ? work.row[i] * num_dims : 0;
+    float largest = 0;
+    for (std::int64_t d = lane; is_row && d < num_dims; d += kCodeLanes) {
+        largest = fmaxf(largest, fabsf(float_at(work.rows.value, work.rows.number, first + d)));
+    }
+    shared.largest[of_row][lane] = largest;
+    block.sync();
+    for (int other = 0; other < kCodeLanes; ++other) largest = fmaxf(largest, shared.largest[of_row][other]);
+    const double row_norm = is_row ? work.row_norm[i] : 1;
+    const float inverse_scale = Coder::inverse_scale_of(row_norm, largest, 127);
+    const Coder coder(row_norm, inverse_scale);
+    double squared_error = 0;
+    std::int32_t sum = 0, squares = 0;
+    for (std::int64_t d = lane; is_row && d < work.padded_dims; d += kCodeLanes) {
+        std::int8_t code = 0;
+        if (d < num_dims) {
+            const float value = float_at(work.rows.value, work.rows.number, first + d);
+            code = coder.code(value, squared_error);
+            if (work.value != nullptr) work.value[i * num_dims + d] = value;
+        }
+        work.code[i * work.padded_dims + d] = code;
+        sum += code;
+        squares += code * code;
+    }
+    shared.squared_error[of_row][lane] = squared_error;
+    shared.sum[of_row][lane] = sum;
+    shared.squares[of_row][lane] = squares;
+    block.sync();
+    if (!is_row || lane != 0) return;
+    for (int other = 1; other < kCodeLanes; ++other) {
+        sum += shared.sum[of_row][other];
+        squares += shared.squares[of_row][other];
+    }
+    work.coded[i] = {inverse_scale, Coder::residual_of(shared.squared_error[of_row]), Coder::length_of(squares, inverse_scale), sum};
 }
 
 inline constexpr std::int64_t kNowhere = -1;  // an entry that isn't one: worse than all
@@ -297,7 +379,7 @@ ASL_DEVICE inline std::int64_t keep_first(const Entry* sorted, std::int64_t size
 template <typename Block>
 ASL_DEVICE void settle(Block& block, const ScanWork& work, SettleShared& shared) {
     const GpuLists& lists = work.lists;
-    const std::int64_t slot = work.probe[block.x()].slot, num_dims = work.refs.num_dims;
+    const std::int64_t slot = work.probe[block.x()].slot;
     Entry* const list = lists.entry + slot * lists.capacity;
     const std::int64_t found = static_cast<std::int64_t>(lists.found[slot]), kept = static_cast<std::int64_t>(lists.kept[slot]);
     const std::int64_t size = smaller(found, lists.capacity);
@@ -307,13 +389,13 @@ ASL_DEVICE void settle(Block& block, const ScanWork& work, SettleShared& shared)
     for (std::int64_t first = kept; first < size; first += kExactPairs) {
         const std::int64_t i = first + of_pair;
         if (i < size) {
-            const float* const ref = work.refs.value + list[i].position * num_dims;
-            shared.lane[of_pair][lane] = exact_lane(work.queries.value + slot * num_dims, ref, num_dims, lane);
+            shared.lane[of_pair][lane] = exact_lane(work.queries.value + slot * work.refs.num_dims, work.refs, list[i].position, lane);
         }
         block.sync();
         if (i < size && lane == 0) {
             const double norms = work.queries.row_norm[slot] * work.refs.row_norm[list[i].position];
-            list[i].score = sum_lanes(shared.lane[of_pair]) / norms - work.queries.terms[slot].bias;
+            const ReachTerms& terms = work.queries.terms[slot];
+            list[i].score = (sum_lanes(shared.lane[of_pair]) / norms - terms.bias) * terms.scale;
         }
         block.sync();
     }

@@ -36,20 +36,29 @@ struct Part {
     Part(NormOrder some, OpenGpu open_gpu) : order(std::move(some)), open(std::move(open_gpu)), gpu(open()) {}
 };
 
+void refuse_soft(const Wanted& wanted) {
+    if (wanted.soft.weight == 0) return;
+    throw std::invalid_argument("ratio_search: a search on GPUs knows no soft ratio; use device='cpu'");
+}
+
 // What the screen needs of every query, made once for all GPUs.
 struct CodedQueries {
     std::int64_t padded_dims;
+    float longest_ref;
     std::vector<std::int8_t> code;
     std::vector<ReachTerms> terms;
 
-    CodedQueries(const Rows& queries, const Wanted& wanted, float longest_ref, int num_threads)
-        : padded_dims(RowsOnGpu::padded(queries.num_dims)), code(at(queries.num_rows * padded_dims), 0), terms(at(queries.num_rows)) {
+    CodedQueries(const Rows& queries, const Wanted& wanted, float longest, int num_threads)
+        : padded_dims(RowsOnGpu::padded(queries.num_dims)), longest_ref(longest) {
+        if (queries.on_gpu != nullptr) return;  // they are coded there, batch by batch
+        code.resize(at(queries.num_rows * padded_dims), 0);
+        terms.resize(at(queries.num_rows));
         Progress progress;
         run_tasks((queries.num_rows + kQueriesATask - 1) / kQueriesATask, num_threads, progress, nullptr, [&](std::int64_t task) {
             for (std::int64_t q = task * kQueriesATask; q < std::min((task + 1) * kQueriesATask, queries.num_rows); ++q) {
                 const CodedRow coded = encode(queries.value + q * queries.num_dims, queries.row_norm[q], queries.num_dims, 127,
                                               &code[at(q * padded_dims)]);
-                terms[at(q)] = QueryBound(coded, longest_ref, queries.num_dims, wanted.bias[q]).terms();
+                terms[at(q)] = QueryBound(coded, longest_ref, queries.num_dims, wanted.bias[q], wanted.scale_of(q)).terms();
             }
         });
     }
@@ -89,6 +98,8 @@ struct BatchOnGpu {
     GpuArray<float> value;
     GpuArray<double> row_norm;
     GpuArray<ReachTerms> terms;
+    GpuArray<std::int64_t> row;  // of queries on the GPU: which each is
+    GpuArray<CodedRow> coded;
     GpuArray<GpuProbe> probe;
     GpuArray<Range> tile_any;
     GpuArray<std::uint32_t> overflowed;
@@ -99,22 +110,36 @@ struct BatchOnGpu {
           value(gpu, size * search.queries.num_dims),
           row_norm(gpu, size),
           terms(gpu, size),
+          row(gpu, search.queries.on_gpu == nullptr ? 0 : size),
+          coded(gpu, row.size()),
           probe(gpu, size),
           tile_any(gpu, (size + kTile - 1) / kTile),
           overflowed(gpu, size),
           lists(gpu, size, capacity) {}
 
     static std::int64_t query_bytes(const Search& search, std::int64_t capacity) {
-        const std::int64_t columns = sizeof(double) + sizeof(ReachTerms) + sizeof(GpuProbe) + sizeof(std::uint32_t);
+        const std::int64_t columns = sizeof(double) + sizeof(ReachTerms) + sizeof(GpuProbe) + sizeof(std::uint32_t) +
+                                     (search.queries.on_gpu == nullptr ? 0 : sizeof(std::int64_t) + sizeof(CodedRow));
         return search.coded.padded_dims + 4 * search.queries.num_dims + columns + ListsOnGpu::slot_bytes(capacity);
     }
 
-    void load(const Search& search, std::span<const std::int64_t> query) {
+    void load(Gpu& gpu, const Search& search, std::span<const std::int64_t> query) {
+        std::vector<double> norms, floors;
+        for (const std::int64_t q : query) {
+            norms.push_back(search.queries.row_norm[q]);
+            floors.push_back(search.wanted.min_score[q]);
+        }
+        row_norm.put(norms.data(), 0, static_cast<std::int64_t>(query.size()));
+        lists.clear(floors);
+        search.queries.on_gpu == nullptr ? put(search, query) : encode_in_place(gpu, search, query);
+    }
+
+   private:
+    void put(const Search& search, std::span<const std::int64_t> query) {
         const std::int64_t count = static_cast<std::int64_t>(query.size()), num_dims = search.queries.num_dims;
         const std::int64_t padded_dims = search.coded.padded_dims;
         std::vector<std::int8_t> codes;
         std::vector<float> values;
-        std::vector<double> norms, floors;
         std::vector<ReachTerms> some_terms;
         codes.reserve(at(count * padded_dims));
         values.reserve(at(count * num_dims));
@@ -123,15 +148,29 @@ struct BatchOnGpu {
             codes.insert(codes.end(), from_code, from_code + padded_dims);
             const float* const from = search.queries.value + q * num_dims;
             values.insert(values.end(), from, from + num_dims);
-            norms.push_back(search.queries.row_norm[q]);
             some_terms.push_back(search.coded.terms[at(q)]);
-            floors.push_back(search.wanted.min_score[q]);
         }
         code.put(codes.data(), 0, count * padded_dims);
         value.put(values.data(), 0, count * num_dims);
-        row_norm.put(norms.data(), 0, count);
         terms.put(some_terms.data(), 0, count);
-        lists.clear(floors);
+    }
+
+    // Queries on the GPU: what comes to this machine is a few numbers of each.
+    void encode_in_place(Gpu& gpu, const Search& search, std::span<const std::int64_t> query) {
+        const StoredRows& rows = *search.queries.on_gpu;
+        const std::int64_t count = static_cast<std::int64_t>(query.size());
+        row.put(query.data(), 0, count);
+        gpu.encode({{rows.value, rows.number, rows.num_dims}, row.data(), row_norm.data(), count, search.coded.padded_dims, code.data(),
+                    value.data(), coded.data()});
+        std::vector<CodedRow> here(query.size());
+        coded.get(here.data(), 0, count);
+        std::vector<ReachTerms> some_terms;
+        for (std::size_t slot = 0; slot < query.size(); ++slot) {
+            const QueryBound bound(here[slot], search.coded.longest_ref, rows.num_dims, search.wanted.bias[query[slot]],
+                                   search.wanted.scale_of(query[slot]));
+            some_terms.push_back(bound.terms());
+        }
+        terms.put(some_terms.data(), 0, count);
     }
 };
 
@@ -158,6 +197,7 @@ class PartSearch {
         while (!sorted_.empty() && range_[at(sorted_.back())].size() == 0) sorted_.pop_back();
         if (sorted_.empty()) return found;
         make_place();
+        if (search_.queries.on_gpu != nullptr) gpu_->wait_for(search_.queries.on_gpu->stream);
         if (search_.wanted.counts != nullptr) scored_.emplace(*gpu_);
         const std::int64_t num_queries = static_cast<std::int64_t>(sorted_.size());
         const std::int64_t affordable = search_.limits.buffer_bytes / BatchOnGpu::query_bytes(search_, capacity_);
@@ -192,7 +232,7 @@ class PartSearch {
     }
 
     void scan_batch() {
-        batch_->load(search_, query_);
+        batch_->load(*gpu_, search_, query_);
         std::vector<std::int64_t> slots;
         Range any = range_of(0);
         for (std::int64_t slot = 0; slot < static_cast<std::int64_t>(query_.size()); ++slot) {
@@ -311,16 +351,18 @@ class GpuRefs : public Refs {
    public:
     GpuRefs(const char* path, const StoredRows& refs, const std::vector<OpenGpu>& gpus, const GpuLimits& limits, int num_threads)
         : path_(path), limits_(limits) {
+        if (refs.on_gpu && gpus.size() > 1) throw std::invalid_argument("ratio_search: references on one GPU can't be dealt out to several");
         const NormOrder order(refs.norm, refs.num_rows);
         const std::int64_t step = static_cast<std::int64_t>(gpus.size());
         for (std::int64_t g = 0; g < step; ++g) parts_.push_back(std::make_unique<Part>(order.part(g, step), gpus[at(g)]));
         const int threads_each = std::max(num_threads / static_cast<int>(step), 1);
-        each_part([&](std::size_t g) { parts_[g]->rows.emplace(*parts_[g]->gpu, refs, parts_[g]->order.row, true, threads_each); });
+        each_part([&](std::size_t g) { parts_[g]->rows.emplace(*parts_[g]->gpu, refs, parts_[g]->order.row, RowsOnGpu::Wish{true, limits_.rows_on_host}, threads_each); });
     }
 
     const char* path() const override { return path_; }
 
     bool search(const Rows& queries, const Wanted& wanted, int num_threads, const Tell& tell, Found& found) const override {
+        refuse_soft(wanted);
         std::vector<Found> answer;
         if (!scan(queries, wanted, num_threads, tell, nullptr, answer)) return false;
         found.assign(at(queries.num_rows), {});
@@ -334,6 +376,7 @@ class GpuRefs : public Refs {
 
     bool best_pairs(const Rows& queries, const Wanted& wanted, std::int64_t num_pairs, int num_threads, const Tell& tell,
                     std::vector<QueryPair>& best) const override {
+        refuse_soft(wanted);
         BestPairs pool(num_pairs, wanted.k, Better{wanted.rank});
         std::vector<Found> none;
         if (!scan(queries, wanted, num_threads, tell, &pool, none)) return false;
@@ -351,6 +394,7 @@ class GpuRefs : public Refs {
     // All GPUs at the same time. False if `tell` asked to stop.
     bool scan(const Rows& queries, const Wanted& wanted, int num_threads, const Tell& tell, BestPairs* pool,
               std::vector<Found>& answer) const {
+        if (queries.on_gpu != nullptr && parts_.size() > 1) throw std::invalid_argument("ratio_search: queries on one GPU can't be asked of several");
         float longest = 0;
         for (const auto& part : parts_) longest = std::max(longest, part->rows->longest());
         const CodedQueries coded(queries, wanted, longest, num_threads);

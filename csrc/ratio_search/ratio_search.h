@@ -1,14 +1,18 @@
 // Exact nearest neighbours by cosine among the references that pass the norm-ratio predicate.
 //
-//   score(q, r) = dot(q, r) / (row_norm(q) * row_norm(r)) - bias(q),   row_norm(x) = sqrt(dot(x, x))
+//   score(q, r) = (dot(q, r) / (row_norm(q) * row_norm(r)) - bias(q)) * scale(q) - soft.loss(norm(q) / norm(r))
+//   row_norm(x) = sqrt(dot(x, x))
 //   copy:     fl(norm(q) / norm(r)) <= tau(q)      original: not so      both: every pair
 //
 // dot runs in double over the raw float rows in one fixed order (exact_dot.h), so that every path gives
 // the same bits. Result order: score descending, then reference row ascending.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,6 +31,7 @@ struct Rows {
     std::int64_t num_dims = 0;
     const double* row_norm = nullptr;  // sqrt(dot(x, x)): the score's
     const double* norm = nullptr;      // the predicate's: the same, or another network's
+    const StoredRows* on_gpu = nullptr;  // then `value` is null and they lie there; only a search on that GPU takes them
 };
 
 // What a search on the CPU had to do, for those who measure it.
@@ -39,6 +44,17 @@ struct Counts {
 // Told in one line what was done otherwise than asked; from any thread.
 using Say = std::function<void(const std::string& what)>;
 
+// What a pair loses whose ratio of norms lies beyond tau. It never falls as the ratio rises.
+struct SoftRatio {
+    double weight = 0;  // from 0 (nothing is lost) to 1e6
+    double tau = 1;
+
+    double loss(double ratio) const {
+        if (weight == 0 || !(ratio > tau)) return 0;
+        return weight * std::max(0.0, std::log(std::min(ratio / tau, std::numeric_limits<double>::max())));
+    }
+};
+
 struct Wanted {
     std::int64_t k = 0;                 // most pairs of a query; 0: no limit
     const double* min_score = nullptr;  // one per query, inclusive; -infinity: none
@@ -48,6 +64,15 @@ struct Wanted {
     Counts* counts = nullptr;            // added to, where it is given
     const std::int64_t* rank = nullptr;  // one per reference, distinct: breaks ties in place of the row; < 0: not searched
     const Say* say = nullptr;
+    const double* scale = nullptr;       // one per query, from 1e-6 to 1e6: times cosine less bias; null: 1
+    SoftRatio soft{};                    // the CPU paths know it
+
+    double scale_of(std::int64_t query) const { return scale == nullptr ? 1.0 : scale[query]; }
+    // In two steps: no compiler may join them into one that rounds once.
+    double score(std::int64_t query, double cosine, double ratio) const {
+        const double scaled = (cosine - bias[query]) * scale_of(query);
+        return scaled - soft.loss(ratio);
+    }
 };
 
 struct Pair {
@@ -106,11 +131,27 @@ struct GpuLimits {
     std::int64_t chunk_rows = std::int64_t{1} << 18;  // references that are screened between two looks at the floors
     std::int64_t capacity = 1024;                     // entries of a list, at least
     std::int64_t buffer_bytes = std::int64_t{1} << 30;  // for the queries of a batch; fewer bytes, more batches
+    bool rows_on_host = false;  // only codes go to the GPU; it reads the rows of survivors from this machine's memory
 };
 
 // The GPU path with this machine emulating num_gpus GPUs of gpu_bytes: for tests. seed: of the order of their threads.
 std::unique_ptr<Refs> prepare_emulated(const StoredRows& refs, int num_gpus, std::int64_t gpu_bytes, const GpuLimits& limits,
                                        int num_threads, unsigned seed);
+
+// Rows in an emulated GPU's memory, where nothing but it can read them: for tests.
+class EmulatedRows {
+   public:
+    explicit EmulatedRows(const StoredRows& rows);
+    ~EmulatedRows();
+    EmulatedRows(const EmulatedRows&) = delete;
+    EmulatedRows& operator=(const EmulatedRows&) = delete;
+
+    const void* value() const { return memory_; }
+
+   private:
+    void* memory_;
+};
+std::vector<double> emulated_row_norms(const StoredRows& rows);
 
 #if defined(ASL_FAST_WITH_CUDA)
 struct CudaInfo {
@@ -119,6 +160,8 @@ struct CudaInfo {
 };
 CudaInfo cuda_info();
 std::vector<std::int64_t> cuda_free_bytes(const std::vector<int>& devices);
+// sqrt(dot(x, x)) of rows on a GPU.
+std::vector<double> cuda_row_norms(const StoredRows& rows, int device);
 // devices: CUDA's numbers, each once; every one holds an even share of the rows.
 std::unique_ptr<Refs> prepare_cuda(const StoredRows& refs, const std::vector<int>& devices, const GpuLimits& limits, int num_threads);
 #endif

@@ -1,7 +1,6 @@
 #include "stored_rows.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <vector>
 
@@ -11,16 +10,6 @@ namespace asl::ratio_search {
 namespace {
 
 constexpr std::int64_t kBlockBytes = 1 << 20;  // as float32: a block stays in the L2 cache
-
-float from_bf16(std::uint16_t bits) { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
-
-// Exact for denormals too, as long as the processor doesn't flush them (threads.h).
-float from_f16(std::uint16_t bits) {
-    const std::uint32_t sign = (std::uint32_t{bits} & 0x8000U) << 16;
-    const float magnitude = std::bit_cast<float>((std::uint32_t{bits} & 0x7FFFU) << 13) * 0x1p112F;
-    const std::uint32_t not_finite = (bits & 0x7C00U) == 0x7C00U ? 0x7F800000U : 0U;
-    return std::bit_cast<float>(std::bit_cast<std::uint32_t>(magnitude) | not_finite | sign);
-}
 
 template <typename Stored, typename Convert>
 void convert(const void* value, std::int64_t count, float* out, const Convert& as_float) {
@@ -33,8 +22,6 @@ void convert(const void* value, std::int64_t count, float* out, const Convert& a
 }
 
 }  // namespace
-
-std::int64_t size_of(Number number) { return number == Number::f64 ? 8 : number == Number::f32 ? 4 : 2; }
 
 void as_floats(const void* value, Number number, std::int64_t count, float* out) {
     switch (number) {

@@ -7,17 +7,17 @@
 #include <functional>
 
 #include "../common/mapped.h"
+#include "numbers.h"
 
 namespace asl::ratio_search {
 
-enum class Number { f16, bf16, f32, f64 };
-
-std::int64_t size_of(Number number);
 void as_floats(const void* value, Number number, std::int64_t count, float* out);
 
 // Borrowed: it must outlive whatever is made from it.
 struct StoredRows {
     const void* value = nullptr;  // row-major, finite, no all-zero row
+    bool on_gpu = false;          // an address of the GPU that searches: nothing here may read it
+    std::uintptr_t stream = 0;    // CUDA's, of work that the rows on a GPU have to wait for
     Number number = Number::f32;
     std::int64_t num_rows = 0;
     std::int64_t num_dims = 0;

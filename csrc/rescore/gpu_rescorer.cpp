@@ -47,7 +47,7 @@ struct Batch {
         std::vector<rs::ReachTerms> no_screen;
         for (std::int64_t slot = 0; slot < count; ++slot) {
             probes.push_back({slot, {}, 0});
-            no_screen.push_back({0, 0, wanted.bias[first + slot], 0});
+            no_screen.push_back({0, 0, wanted.bias[first + slot], wanted.scale_of(first + slot), 0});
         }
         const rs::Count none = 0;
         value.put(queries.value + first * queries.num_dims, 0, count * queries.num_dims);
@@ -67,12 +67,13 @@ class Rescorer : public GpuRescorer {
         : open_(open), limits_(limits), gpu_(open()), norm_(*gpu_, refs.num_rows) {
         std::vector<std::int64_t> row(at(refs.num_rows));
         std::iota(row.begin(), row.end(), std::int64_t{0});
-        rows_.emplace(*gpu_, refs, row, false, num_threads);
+        rows_.emplace(*gpu_, refs, row, rs::RowsOnGpu::Wish{false, false}, num_threads);
         norm_.put(refs.norm, 0, refs.num_rows);
     }
 
     rs::Found best(const rs::Rows& queries, const std::int64_t* candidate, bool on_gpu, std::int64_t num_candidates,
                    const rs::Wanted& wanted) const override {
+        if (wanted.soft.weight != 0) throw std::invalid_argument("rescore: a search on GPUs knows no soft ratio; use device='cpu'");
         rs::Found found(at(queries.num_rows));
         if (queries.num_rows == 0 || num_candidates == 0) return found;
         const std::unique_ptr<rs::Gpu> gpu = open_();

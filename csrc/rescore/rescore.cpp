@@ -61,7 +61,8 @@ struct Work {
             exact_dots(queries.value + q * queries.num_dims, value, static_cast<std::int64_t>(count), refs.num_dims, dot);
             for (std::size_t i = 0; i < count; ++i) {
                 const std::int64_t r = row[start + i];
-                const double score = dot[i] / (queries.row_norm[q] * refs.row_norm[r]) - wanted.bias[q];
+                const double cosine = dot[i] / (queries.row_norm[q] * refs.row_norm[r]);
+                const double score = wanted.score(q, cosine, queries.norm[q] / refs.norm[r]);
                 if (score >= wanted.min_score[q]) pairs.push_back({score, r});
             }
         }

@@ -1,6 +1,7 @@
 """Exact nearest neighbours by cosine among the references whose norm ratio passes the test.
 
-    score(q, r) = dot(q, r) / (|q| |r|) - bias(q)
+    score(q, r) = (dot(q, r) / (|q| |r|) - bias(q)) * scale(q) - loss(norm(q) / norm(r))
+    loss(ratio) = weight * max(0, log(ratio / soft tau)), or 0
     "copy":  fl(norm(q) / norm(r)) <= tau      "original": not so      "both": every pair
 
 Why it exists: the predicate is exact and free here. With references sorted by norm, largest first, the
@@ -15,8 +16,10 @@ score descending, then reference row ascending.
 What bounds its speed: num_valid_pairs * D multiply-adds at the machine's int8 peak; for a few queries, the
 N * D bytes of codes at the speed of memory.
 
-A query's bias (0 unless given) is part of its scores: the ranking of all queries together, lowest scores and
-ties are those of the difference as rounded to float64. It moves what the screen asks for, and costs no more.
+A query's bias and scale (0 and 1 unless given) are part of its scores: the ranking of all queries together,
+lowest scores and ties are those of the formula as rounded to float64. They move what the screen asks for, and
+cost no more. So does the soft ratio, on CPUs: it only takes away, so what a stretch of references in norm
+order loses at least is added to what the screen asks for there.
 
 Shapes: queries (Q, D), references (N, D) -> ref_row_QK int64 (-1 where there is none), score_QK float64
 (-inf), ratio_QK float64 (nan); or, for the best pairs of all queries together, query_row_M, ref_row_M,
@@ -25,7 +28,8 @@ as memory allows (asl_fast/indexes/stream.py).
 
 Rows may be float16, bfloat16 (a torch.Tensor, an ml_dtypes array), float32 or float64, and are used where
 they lie, in memory or in a map of a file: they are read from front to back once for the norms and once for
-the codes, then only where survivors are scored, and pages of a read-only map are handed back. "Exact" speaks
+the codes, then only where survivors are scored, and pages of a read-only map are handed back. Rows on the one
+GPU that searches are used there (rows_there.py). "Exact" speaks
 of the rows as float32, which holds all but float64 as they are. Any finite row with a non-zero component is
 fine, denormals and norms near 1e38 included. `num_threads=None` takes every core this process may run on.
 """
@@ -34,6 +38,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -41,23 +46,26 @@ from numpy.typing import ArrayLike, NDArray
 from asl_fast import _C
 from asl_fast.kernels.ratio_search.codes import Codes, encode
 from asl_fast.kernels.ratio_search.devices import gpus_of, usable_gpus
-from asl_fast.kernels.ratio_search.memory import GPU_HIT_BYTES, HIT_BYTES, Share, gpu_share, share
+from asl_fast.kernels.ratio_search.memory import GPU_HIT_BYTES, HIT_BYTES, GpuShare, Share, gpu_share, share
 from asl_fast.kernels.ratio_search.rows import (
     WHO,
     StoredRows,
+    as_float32,
     checked_norms,
-    float32_rows,
     row_norms,
     stored_rows,
 )
+from asl_fast.kernels.ratio_search.rows_there import RowsThere, rows_for
 from asl_fast.kernels.ratio_search.sampled_bar import likely_bar
 from asl_fast.kernels.ratio_search.threads import checked_threads
 from asl_fast.records import Candidates, Pairs
+from asl_fast.thresholds import SoftRatio
 
 __all__ = [
-    "DIRECTIONS", "HIT_BYTES", "MAX_BIAS", "MAX_DIMS", "MAX_REFS", "Codes", "PreparedRefs", "Progress",
-    "Question", "Share", "StoredRows", "ask", "check_count", "checked_norms", "encode", "gpu_share",
-    "gpus_of", "path_of", "share", "stored_rows", "usable_gpus",
+    "DIRECTIONS", "HIT_BYTES", "MAX_BIAS", "MAX_DIMS", "MAX_REFS", "MAX_SCALE", "Codes", "GpuShare",
+    "PreparedRefs", "Progress", "Question", "RowsThere", "Share", "StoredRows", "ask", "check_count",
+    "checked_norms", "encode", "gpu_share", "gpus_of", "path_of", "plain_soft", "rows_for", "share",
+    "stored_rows", "usable_gpus",
 ]  # fmt: skip
 
 DIRECTIONS = ("copy", "original", "both")
@@ -66,6 +74,7 @@ MAX_REFS = 2**32 - 1  # a position is 32 bits wide in the screen's buffers
 MAX_PAIRS = 2**40
 MAX_DIMS = 2**17  # a dot of int8 codes is 32 bits wide
 MAX_BIAS = 1e6  # the screen's bounds are float32 numbers
+MAX_SCALE = 1e6  # and the least is its inverse
 
 Progress = Callable[[int, int], object]
 
@@ -80,13 +89,15 @@ class PreparedRefs:
     hit_bytes: for hits that wait to be scored, in each thread of a search, or of a batch of queries on a GPU;
     fewer cost time.
     device: "cpu", "cuda", or GPUs by number, "cuda:0,1": each then holds an even share of the references.
+    rows_on_host: on GPUs, only codes go there, a quarter of float32 rows or less; the rows are copied to
+    page-locked memory of this machine, where the GPU reads those of survivors.
     grouping: "always" orders the rows by likeness, so that a search skips most of what is far from a query;
     "auto" does where a sample has many near rows. On a CPU; preparing then takes several times as long.
     """
 
     def __init__(
         self,
-        row_ND: ArrayLike | StoredRows,
+        row_ND: ArrayLike | StoredRows | RowsThere,
         *,
         norm_N: ArrayLike | None = None,
         device: str = "cpu",
@@ -96,6 +107,7 @@ class PreparedRefs:
         codes: Codes | None = None,
         hit_bytes: int | None = None,
         grouping: str = "never",
+        rows_on_host: bool = False,
         _instructions: str = "",
     ) -> None:
         gpus = usable_gpus(device)
@@ -103,7 +115,7 @@ class PreparedRefs:
             raise ValueError(f"{WHO}: grouping must be one of {', '.join(GROUPINGS)}, got {grouping!r}")
         self.device = device
         self.num_threads = checked_threads(num_threads)
-        rows = stored_rows(row_ND, name)
+        rows = rows_for(row_ND, name, gpus)
         self.num_rows, self.num_dims = len(rows), rows.num_dims
         if not 1 <= self.num_rows <= MAX_REFS:
             raise ValueError(f"{WHO}: {name} must have from 1 to {MAX_REFS} rows, got {self.num_rows}")
@@ -112,16 +124,21 @@ class PreparedRefs:
                 f"{WHO}: {name} have {self.num_dims} columns, more than {MAX_DIMS}; "
                 "reduce their dimensions first"
             )
-        if codes is None:
+        if isinstance(rows, RowsThere):
+            own_norm_N = rows.row_norms(name, ids)
+        elif codes is None:
             own_norm_N = row_norms(rows.array_ND, name, num_threads=self.num_threads, ids=ids)
         else:
             own_norm_N = codes.row_norm_N
         norm_N = own_norm_N if norm_N is None else checked_norms(norm_N, self.num_rows, f"norms of {name}")
         if gpus:
+            self._rows = rows  # the native side has only the address of what lies on a GPU
             self._native = _C.prepare_cuda(
-                rows.array_ND, own_norm_N, norm_N, gpus, hit_bytes or GPU_HIT_BYTES, self.num_threads
-            )
+                rows.native if isinstance(rows, RowsThere) else rows.array_ND, own_norm_N, norm_N, gpus,
+                hit_bytes or GPU_HIT_BYTES, rows_on_host, self.num_threads,
+            )  # fmt: skip
         else:
+            assert isinstance(rows, StoredRows)
             given = None if codes is None else (codes.code_ND, codes.scale_N, codes.residual_N)
             self._native = _C.prepare_cpu(
                 rows.array_ND, own_norm_N, norm_N, given, hit_bytes or HIT_BYTES, self.num_threads,
@@ -144,6 +161,8 @@ class PreparedRefs:
         tau: ArrayLike = 1.0,
         min_score: ArrayLike | None = None,
         bias: ArrayLike = 0.0,
+        scale: ArrayLike = 1.0,
+        soft: SoftRatio | None = None,
         direction: str = "copy",
         norm_Q: ArrayLike | None = None,
         progress: Progress | None = None,
@@ -153,8 +172,8 @@ class PreparedRefs:
     ) -> Candidates:
         """`ask` and `nearest` in one."""
         question = ask(
-            query_QD, tau=tau, min_score=min_score, bias=bias, direction=direction, norm_Q=norm_Q,
-            num_threads=self.num_threads, name=name, ids=ids,
+            query_QD, tau=tau, min_score=min_score, bias=bias, scale=scale, soft=soft, direction=direction,
+            norm_Q=norm_Q, num_threads=self.num_threads, name=name, ids=ids, device=self.device,
         )  # fmt: skip
         return self.nearest(question, k, progress=progress, _counts=_counts)
 
@@ -238,10 +257,15 @@ class PreparedRefs:
                 f"{WHO}: rank_N must be int64 of shape ({len(self)},), one for each reference, "
                 f"got {rank_N.dtype} {rank_N.shape}"
             )
-        return _C.Asked(
-            question.query_QD, question.own_norm_Q, question.norm_Q, question.tau_Q, question.min_score_Q,
-            question.bias_Q, question.direction, rank_N,
-        )  # fmt: skip
+        query_QD: Any = question.query_QD
+        if isinstance(query_QD, RowsThere):
+            if gpus_of(self.device) != [query_QD.gpu]:
+                raise ValueError(
+                    f"{WHO}: {question.name} lie on GPU {query_QD.gpu} but the references are on "
+                    f"{self.device}; ask with the same device"
+                )
+            query_QD = query_QD.native
+        return question.asked(query_QD, rank_N)
 
 
 def _at_the_end(progress: Progress | None) -> Progress | None:
@@ -251,17 +275,20 @@ def _at_the_end(progress: Progress | None) -> Progress | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is asked of any references: queries, and for each its tau, lowest score and bias. Made by `ask`.
+    """What is asked of any references: queries, each with tau, lowest score, bias and scale. Made by `ask`.
 
-    query_QD: float32.  own_norm_Q: of the rows, for the score.  norm_Q: for the predicate and the ratio.
+    query_QD: float32, or rows on the GPU that is asked.  own_norm_Q: of the rows, for the score.
+    norm_Q: for the predicate and the ratio.  soft: one for all; None where nothing is lost by the ratio.
     """
 
-    query_QD: NDArray[np.float32]
+    query_QD: NDArray[np.float32] | RowsThere
     own_norm_Q: NDArray[np.float64]
     norm_Q: NDArray[np.float64]
     tau_Q: NDArray[np.float64]
     min_score_Q: NDArray[np.float64]
     bias_Q: NDArray[np.float64]
+    scale_Q: NDArray[np.float64]
+    soft: SoftRatio | None
     direction: str
     name: str
 
@@ -270,47 +297,81 @@ class Question:
 
     @property
     def num_dims(self) -> int:
-        return int(self.query_QD.shape[1])
+        rows = self.query_QD
+        return rows.num_dims if isinstance(rows, RowsThere) else int(rows.shape[1])
+
+    @property
+    def host_QD(self) -> NDArray[np.float32]:
+        """The queries in this machine's memory; ValueError if they were left on a GPU (`ask`, device)."""
+        if isinstance(self.query_QD, RowsThere):
+            raise ValueError(f"{WHO}: {self.name} lie on GPU {self.query_QD.gpu}; ask with device='cpu'")
+        return self.query_QD
 
     def part(self, rows: slice | NDArray[np.int64]) -> Question:
         """Some of the queries."""
-        columns = ("query_QD", "own_norm_Q", "norm_Q", "tau_Q", "min_score_Q", "bias_Q")
-        return replace(self, **{column: getattr(self, column)[rows] for column in columns})
+        some = self.query_QD.part(rows) if isinstance(self.query_QD, RowsThere) else self.query_QD[rows]
+        columns = ("own_norm_Q", "norm_Q", "tau_Q", "min_score_Q", "bias_Q", "scale_Q")
+        return replace(self, query_QD=some, **{column: getattr(self, column)[rows] for column in columns})
 
     def above(self, score: ArrayLike) -> Question:
         """The same, with no lower score than this: one number or one per query."""
         return replace(self, min_score_Q=np.maximum(self.min_score_Q, score))
 
+    def asked(self, query_QD: Any, rank_N: NDArray[np.int64] | None = None) -> _C.Asked:
+        """As the compiled part takes it. query_QD: the queries, where that part reads them."""
+        return _C.Asked(
+            query_QD, self.own_norm_Q, self.norm_Q, self.tau_Q, self.min_score_Q, self.bias_Q,
+            self.scale_Q, plain_soft(self.soft), self.direction, rank_N,
+        )  # fmt: skip
+
+
+def plain_soft(soft: SoftRatio | None) -> tuple[float, float]:
+    """weight, tau; a weight of 0 takes nothing away."""
+    return (0.0, 1.0) if soft is None else (soft.weight, soft.tau)
+
 
 def ask(
-    query_QD: ArrayLike,
+    query_QD: ArrayLike | RowsThere,
     *,
     tau: ArrayLike = 1.0,
     min_score: ArrayLike | None = None,
     bias: ArrayLike = 0.0,
+    scale: ArrayLike = 1.0,
+    soft: SoftRatio | None = None,
     direction: str = "copy",
     norm_Q: ArrayLike | None = None,
     num_threads: int | None = None,
     name: str = "queries",
     ids: Sequence[str] | None = None,
+    device: str = "cpu",
 ) -> Question:
     """Check a search's arguments, once for any number of searches.
 
-    tau (above 0), min_score (inclusive), bias (subtracted from cosines; min_score is of the difference): one
-    number or one per query.  norm_Q: in place of the rows' own.
-    num_threads: for the norms.  ValueError names the argument that breaks a rule.
+    tau (above 0), min_score (inclusive, of the score as it comes out), bias (subtracted from cosines), scale
+    (times the difference; above 0): one number or one per query.  soft: what is lost by the ratio.
+    norm_Q: in place of the rows' own.
+    num_threads: for the norms.  device: that of the references that will be asked: queries on the one GPU
+    that it names stay there, others come to this machine's memory.  ValueError names the argument that breaks
+    a rule.
     """
-    query_QD = float32_rows(query_QD, name)
+    rows = rows_for(query_QD, name, gpus_of(device))
     if direction not in DIRECTIONS:
         raise ValueError(f"{WHO}: direction must be one of {', '.join(DIRECTIONS)}, got {direction!r}")
-    own_norm_Q = row_norms(query_QD, name, num_threads=checked_threads(num_threads), ids=ids)
+    kept_QD: NDArray[np.float32] | RowsThere
+    if isinstance(rows, RowsThere):
+        kept_QD, own_norm_Q = rows, rows.row_norms(name, ids)
+    else:
+        kept_QD = as_float32(rows.array_ND)
+        own_norm_Q = row_norms(kept_QD, name, num_threads=checked_threads(num_threads), ids=ids)
     return Question(
-        query_QD=query_QD,
+        query_QD=kept_QD,
         own_norm_Q=own_norm_Q,
-        norm_Q=own_norm_Q if norm_Q is None else checked_norms(norm_Q, len(query_QD), f"norms of {name}"),
-        tau_Q=checked_tau(tau, len(query_QD)),
-        min_score_Q=checked_min_score(min_score, len(query_QD)),
-        bias_Q=checked_bias(bias, len(query_QD)),
+        norm_Q=own_norm_Q if norm_Q is None else checked_norms(norm_Q, len(rows), f"norms of {name}"),
+        tau_Q=checked_tau(tau, len(rows)),
+        min_score_Q=checked_min_score(min_score, len(rows)),
+        bias_Q=checked_bias(bias, len(rows)),
+        scale_Q=checked_scale(scale, len(rows)),
+        soft=soft,
         direction=direction,
         name=name,
     )
@@ -347,6 +408,17 @@ def checked_bias(bias: ArrayLike, num_queries: int) -> NDArray[np.float64]:
             "subtracted from cosines"
         )
     return bias_Q
+
+
+def checked_scale(scale: ArrayLike, num_queries: int) -> NDArray[np.float64]:
+    """What the cosines of each query, less its bias, are multiplied by."""
+    scale_Q = _one_per_query(scale, num_queries, "scale")
+    if (bad_Q := ~((scale_Q >= 1 / MAX_SCALE) & (scale_Q <= MAX_SCALE))).any():
+        raise ValueError(
+            f"{WHO}: scale must be a number from {1 / MAX_SCALE:g} to {MAX_SCALE:g}, got "
+            f"{scale_Q[bad_Q][0]}; cosines are multiplied by it"
+        )
+    return scale_Q
 
 
 def checked_tau(tau: ArrayLike, num_queries: int) -> NDArray[np.float64]:

@@ -62,7 +62,12 @@ def share(memory_budget: int, *, num_dims: int, num_threads: int | None = None) 
 
 @dataclass(frozen=True, kw_only=True)
 class GpuShare(Share):
-    """Rows that are prepared at once on all GPUs, and bytes of a batch of queries on each."""
+    """Rows that are prepared at once on all GPUs, and bytes of a batch of queries on each.
+
+    rows_on_host: only their codes go to the GPUs.
+    """
+
+    rows_on_host: bool = False
 
     def check_k(self, k: int) -> None:
         """ValueError if the list of a query doesn't fit."""
@@ -73,12 +78,18 @@ class GpuShare(Share):
             )
 
 
-def gpu_share(memory_budget: int, *, num_dims: int, num_gpus: int) -> GpuShare:
-    """A budget in bytes for what each GPU holds: its rows, as floats and codes, and a batch of queries.
+def gpu_share(
+    memory_budget: int, *, num_dims: int, num_gpus: int, number_bytes: int = 4, num_rows: int | None = None
+) -> GpuShare:
+    """A budget in bytes for what each GPU holds: its rows, themselves and as codes, and a batch of queries.
 
-    ValueError if it is below the least that works.
+    number_bytes: of the rows' numbers; 0 where the rows are somebody else's, on the GPU.  num_rows: of all
+    references. Where all their codes fit but the rows don't, the rows stay on this machine; where the codes
+    don't fit either, or without num_rows, slices of both pass through the GPU.
+    ValueError if the budget is below the least that works.
     """
-    row_bytes = _padded(num_dims) + 4 * num_dims + _GPU_ROW_COLUMNS
+    codes_bytes = _padded(num_dims) + _GPU_ROW_COLUMNS
+    row_bytes = codes_bytes + min(number_bytes, 4) * num_dims
     least = _LEAST_GPU_HIT_BYTES + _LEAST_ROWS * row_bytes
     if memory_budget < least:
         raise ValueError(
@@ -86,7 +97,9 @@ def gpu_share(memory_budget: int, *, num_dims: int, num_gpus: int) -> GpuShare:
             f"columns on a GPU, got {memory_budget}; raise it, or free the GPU's memory"
         )
     hit_bytes = min(max(memory_budget // 4, _LEAST_GPU_HIT_BYTES), GPU_HIT_BYTES)
-    return GpuShare(num_rows=num_gpus * ((memory_budget - hit_bytes) // row_bytes), hit_bytes=hit_bytes)
+    fit, codes_fit = (num_gpus * ((memory_budget - hit_bytes) // each) for each in (row_bytes, codes_bytes))
+    on_host = num_rows is not None and fit < num_rows <= codes_fit
+    return GpuShare(num_rows=codes_fit if on_host else fit, hit_bytes=hit_bytes, rows_on_host=on_host)
 
 
 def _padded(num_dims: int) -> int:

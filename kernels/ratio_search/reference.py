@@ -7,8 +7,12 @@ eight lanes, lane j adds the products of dimensions j, j + 8, ... in turn, then
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from asl_fast.thresholds import SoftRatio
 
 Found = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
 FoundPairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
@@ -46,6 +50,8 @@ def ratio_search(
     tau_Q: NDArray[np.float64],
     min_score: ArrayLike = -np.inf,
     bias: ArrayLike = 0.0,
+    scale: ArrayLike = 1.0,
+    soft: SoftRatio | None = None,
     direction: str = "copy",
     rank_N: NDArray[np.int64] | None = None,
 ) -> Found:
@@ -55,7 +61,11 @@ def ratio_search(
     """
     score_QN = dots(query_QD, ref_ND) / (row_norms(query_QD)[:, None] * row_norms(ref_ND)[None, :])
     score_QN -= np.reshape(bias, (-1, 1))
+    score_QN *= np.reshape(scale, (-1, 1))
     ratio_QN = query_norm_Q[:, None] / ref_norm_N[None, :]
+    if soft is not None:
+        losses = [soft.weight * max(0.0, math.log(each / soft.tau)) for each in ratio_QN.ravel().tolist()]
+        score_QN -= np.reshape(losses, ratio_QN.shape)
     rank_N = np.arange(len(ref_ND)) if rank_N is None else rank_N
     copy_QN = ratio_QN <= tau_Q[:, None]
     keep_QN = {"copy": copy_QN, "original": ~copy_QN, "both": np.ones_like(copy_QN)}[direction]

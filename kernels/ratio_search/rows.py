@@ -40,7 +40,7 @@ def stored_rows(rows: ArrayLike | StoredRows, name: str) -> StoredRows:
     """`rows` as a C-contiguous (N, D) array, in the caller's own memory where it can be.
 
     bfloat16 comes as a torch.Tensor or an ml_dtypes array. Rows on a GPU (a torch.Tensor, a CuPy array,
-    anything of DLPack) are copied from there. ValueError says what is wrong.
+    anything of DLPack) are copied from there; rows_there.py uses them there. ValueError says what is wrong.
     """
     if isinstance(rows, StoredRows):
         return rows

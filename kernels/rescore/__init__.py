@@ -1,7 +1,7 @@
 """The best k of candidates that another engine found, by ratio_search's predicate and exact score.
 
     keep(q, r)  = r is one of q's candidates, and fl(norm(q) / norm(r)) <= tau   ("copy"; see ratio_search)
-    score(q, r) = dot(q, r) / (|q| |r|) - bias(q)
+    score(q, r) = that of ratio_search, with its bias, scale and soft ratio
 
 Why it exists: an approximate index (FAISS: IVF, HNSW, PQ) knows neither the norms nor the float rows. One
 pass filters what it found by the exact per-pair test and scores the rest in float64, in ratio_search's
@@ -23,7 +23,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from asl_fast import _C
-from asl_fast.kernels.ratio_search import MAX_REFS, Question, check_count, checked_threads, usable_gpus
+from asl_fast.kernels.ratio_search import (
+    MAX_REFS,
+    Question,
+    check_count,
+    checked_threads,
+    plain_soft,
+    usable_gpus,
+)
 from asl_fast.kernels.ratio_search.rows import checked_norms, row_norms, stored_rows
 from asl_fast.records import Candidates
 
@@ -88,7 +95,7 @@ class Rescorer:
             return self._best_on_gpu(self._gpu, candidate_QF, question, k)
         row_QK, score_QK, ratio_QK = _C.rescore(
             _checked_candidates(candidate_QF, len(question), len(self)),
-            question.query_QD,
+            question.host_QD,
             question.own_norm_Q,
             question.norm_Q,
             self.row_ND,
@@ -98,6 +105,8 @@ class Rescorer:
             0 if k is None else int(k),
             question.min_score_Q,
             question.bias_Q,
+            question.scale_Q,
+            plain_soft(question.soft),
             question.direction,
             self.num_threads,
         )
@@ -106,10 +115,7 @@ class Rescorer:
     def _best_on_gpu(
         self, gpu: _C.GpuRescorer, candidate_QF: Any, question: Question, k: int | None
     ) -> Candidates:
-        asked = _C.Asked(
-            question.query_QD, question.own_norm_Q, question.norm_Q, question.tau_Q, question.min_score_Q,
-            question.bias_Q, question.direction, None,
-        )  # fmt: skip
+        asked = question.asked(question.host_QD)
         there = getattr(candidate_QF, "__cuda_array_interface__", None)
         if there is None:
             candidates = _checked_candidates(candidate_QF, len(question), len(self))

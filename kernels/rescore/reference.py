@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from asl_fast.kernels.ratio_search import reference as ratio_search
+from asl_fast.thresholds import SoftRatio
 
 
 def rescore(
@@ -19,11 +20,13 @@ def rescore(
     tau_Q: NDArray[np.float64],
     min_score: ArrayLike = -np.inf,
     bias: ArrayLike = 0.0,
+    scale: ArrayLike = 1.0,
+    soft: SoftRatio | None = None,
     direction: str = "copy",
 ) -> ratio_search.Found:
     """ref_row_QK, score_QK, ratio_QK: each query searches its own few references by brute force."""
     min_score_Q = np.broadcast_to(min_score, len(query_QD))
-    bias_Q = np.broadcast_to(bias, len(query_QD))
+    bias_Q, scale_Q = np.broadcast_to(bias, len(query_QD)), np.broadcast_to(scale, len(query_QD))
     parts = []
     for q, candidate_F in enumerate(candidate_QF):
         row_M = np.unique(candidate_F[candidate_F >= 0])
@@ -36,6 +39,8 @@ def rescore(
             tau_Q=tau_Q[q : q + 1],
             min_score=min_score_Q[q],
             bias=bias_Q[q],
+            scale=scale_Q[q],
+            soft=soft,
             direction=direction,
         )
         found_1K = place_1K >= 0

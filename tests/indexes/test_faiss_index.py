@@ -21,6 +21,7 @@ from asl_fast.indexes.faiss_index.lists import GpuLists
 from asl_fast.indexes.recall import measured_recall
 from asl_fast.kernels.rescore import Rescorer
 from asl_fast.records import Embeddings
+from asl_fast.thresholds import SoftRatio
 
 faiss = pytest.importorskip("faiss")
 
@@ -79,6 +80,8 @@ def test_flat_is_the_exact_search_bit_for_bit(data: st.DataObject) -> None:
         "direction": data.draw(st.sampled_from(DIRECTIONS)),
         "query_norms": rng.choice(levels, len(queries)),
         "bias": rng.choice([0.0, 0.4, -0.7, rng.uniform(-1, 1)], len(queries)),
+        "scale": rng.choice([1.0, 0.5, 3.0], len(queries)),
+        "soft": data.draw(st.sampled_from([None, SoftRatio(weight=0.5, tau=0.3)])),
     }
     index, exact = FaissIndex(refs, "Flat", norms=norms, num_threads=2), Index(refs, norms=norms)
     k = data.draw(st.sampled_from([1, 3, 10, 300]))

@@ -23,12 +23,14 @@ from asl_fast.indexes.parts import Part, Parts, PreparedPart
 from asl_fast.indexes.searchable import Searchable
 from asl_fast.kernels.ratio_search import Share, gpu_share, gpus_of, share
 from asl_fast.records import Embeddings, Pairs
+from asl_fast.thresholds import SoftRatio
 
 
 def answers(index: Searchable, query_QD: np.ndarray, k: int, direction: str) -> list[Any]:
     """What the three ways to search give."""
     bias_Q = 0.2 * np.sin(np.arange(len(query_QD)))
-    how = {"tau": 1.0, "direction": direction, "bias": bias_Q}
+    soft = SoftRatio(weight=0.2, tau=0.7)
+    how = {"tau": 1.0, "direction": direction, "bias": bias_Q, "scale": 1 + bias_Q, "soft": soft}
     found = index.search(query_QD, k, **how)
     best = [index.best_pairs(query_QD, 37, **how), index.best_pairs(query_QD, 37, k=2, **how)]
     above = list(index.pairs_above(query_QD, 0.6, batch_pairs=30, **how))
@@ -205,17 +207,26 @@ def test_every_pair_above_a_score_prepares_each_slice_once_and_one_at_a_time() -
     budget=st.integers(1 << 20, 1 << 38),
     num_dims=st.sampled_from([1, 64, 65, 2048]),
     num_gpus=st.integers(1, 8),
+    number_bytes=st.sampled_from([0, 2, 4, 8]),
+    num_rows=st.none() | st.integers(1, 1 << 32),
 )
-def test_what_a_gpu_holds_keeps_to_its_budget(budget: int, num_dims: int, num_gpus: int) -> None:
+def test_what_a_gpu_holds_keeps_to_its_budget(
+    budget: int, num_dims: int, num_gpus: int, number_bytes: int, num_rows: int | None
+) -> None:
+    asked = {"num_dims": num_dims, "num_gpus": num_gpus, "number_bytes": number_bytes, "num_rows": num_rows}
     try:
-        mine = gpu_share(budget, num_dims=num_dims, num_gpus=num_gpus)
+        mine = gpu_share(budget, **asked)  # type: ignore[arg-type]
     except ValueError as error:
         least = int(re.search(r"at least (\d+) bytes", str(error))[1])  # type: ignore[index]
         assert budget < least
-        assert gpu_share(least, num_dims=num_dims, num_gpus=num_gpus).num_rows >= 1024 * num_gpus
+        assert gpu_share(least, **asked).num_rows >= 1024 * num_gpus  # type: ignore[arg-type]
         return
-    floats, codes, columns = 4 * num_dims, -(-num_dims // 64) * 64, 8 + 8 + 8 + 8
-    assert mine.num_rows // num_gpus * (floats + codes + columns) + mine.hit_bytes <= budget
+    rows = 0 if mine.rows_on_host else min(number_bytes, 4) * num_dims
+    codes, columns = -(-num_dims // 64) * 64, 8 + 8 + 8 + 8
+    assert mine.num_rows // num_gpus * (rows + codes + columns) + mine.hit_bytes <= budget
+    if mine.rows_on_host:  # only where it saves reading slice after slice
+        assert num_rows is not None and num_rows <= mine.num_rows
+        assert gpu_share(budget, **{**asked, "num_rows": None}).num_rows < num_rows  # type: ignore[arg-type]
     assert mine.num_rows >= 1024
     with pytest.raises(ValueError, match="bytes for a query's list but the GPU's memory leaves"):
         mine.check_k(mine.hit_bytes)

@@ -62,6 +62,8 @@ def test_the_bias_is_the_formulas_bit_for_bit(
         ("2avg[10]", ScoreNorm(2.0, 0, 9)),
         ("2.0min[10]", ScoreNorm(2.0, 9, 9)),
         ("1min[1]", ScoreNorm(1.0, 0, 0)),
+        ("stretch:2.5avg[5]", ScoreNorm(2.5, 0, 4, stretches=True)),
+        (" stretch: 2 [1, 2]", ScoreNorm(2.0, 1, 2, stretches=True)),
     ],
 )
 def test_both_spellings_are_read(text: str, meant: ScoreNorm) -> None:
@@ -72,11 +74,42 @@ def test_both_spellings_are_read(text: str, meant: ScoreNorm) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "1.0", "[0,2]", "1.0[2,0]", "0[0,2]", "-1[0,2]", "1.0[-1,2]", "1.0[0]", "2.0max[10]", "2.0mean[0]",
-     "nan[0,1]", "1e3[0,1]", "1.0[0,2]x", "9" * 400 + "[0,1]"],
+     "nan[0,1]", "1e3[0,1]", "1.0[0,2]x", "stretch:", "stretch 1[0,1]", "9" * 400 + "[0,1]"],
 )  # fmt: skip
 def test_what_is_no_normalisation_is_refused_with_both_spellings(text: str) -> None:
     with pytest.raises(ValueError, match=r"such as 1\.0\[0,2\], or WEIGHTmean\[N\]"):
         ScoreNorm.parse(text)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32), number=st.sampled_from([1, 30, 200]))
+def test_stretched_scores_are_those_of_the_distances_to_longer_queries(seed: int, number: int) -> None:
+    """In float64: queries of length s, references of length 1, squared L2, the best of all together."""
+    rng = np.random.default_rng(seed)
+    query_QD, ref_ND, background_BD = (
+        (rng.standard_normal((count, 8)) + 0.5).astype(np.float32) for count in (9, 60, 40)
+    )
+    norm = ScoreNorm.parse("stretch:2.5avg[5]")
+    cosine_QB = -np.sort(-cosines(query_QD, background_BD), axis=1)
+    length_Q = 2.5 * cosine_QB[:, :5].mean(axis=1)
+    unit_QD, unit_ND = (each.astype(np.float64) for each in (query_QD, ref_ND))
+    unit_QD *= (length_Q / np.linalg.norm(unit_QD, axis=1))[:, None]
+    unit_ND /= np.linalg.norm(unit_ND, axis=1)[:, None]
+    distance_QN = ((unit_QD[:, None] - unit_ND) ** 2).sum(axis=2)
+    scoring = norm.scoring(query_QD, Index(background_BD))
+    best = Index(ref_ND).best_pairs(query_QD, number, direction="both", **scoring)
+    wanted_M = np.sort(distance_QN, axis=None)[:number]
+    np.testing.assert_allclose(1 - 2 * best.score_M, wanted_M, atol=1e-12)
+    np.testing.assert_allclose(distance_QN[best.query_row_M, best.ref_row_M], wanted_M, atol=1e-12)
+
+
+def test_a_query_that_can_not_be_stretched_is_named() -> None:
+    queries = Embeddings(ids=["near", "far"], row_ND=np.array([[1, 0], [-1, 0]], np.float32))
+    background = Index(np.array([[1, 0.1], [1, 0]], np.float32))
+    with pytest.raises(ValueError, match=r"stretches query 'far' by -2\.49, which must be above 0"):
+        ScoreNorm.parse("stretch:2.5avg[2]").scoring(queries, background)
+    with pytest.raises(ValueError, match="stretches query row 1 by"):
+        ScoreNorm.parse("stretch:2.5avg[2]").scoring(queries.row_ND, background)
 
 
 def test_a_background_that_is_too_small_is_named() -> None:
@@ -114,12 +147,13 @@ def test_an_index_on_disk_is_searched_with_the_bias_as_rows_in_memory_are(
     folder.remove(["id3", "id71"])
     query_QD = rows(7, seed + 1)
     bias_Q = ScoreNorm(1.0, 0, 2).bias(query_QD, Index(rows(30, seed + 2)))
-    how = {"direction": direction, "bias": bias_Q}
+    scale_Q = np.linspace(0.5, 2, 7)
+    how = {"direction": direction, "bias": bias_Q, "scale": scale_Q}
     with Snapshot(folder.path) as snapshot:
         embeddings = snapshot.embeddings()
         want = plain.ratio_search(
             query_QD, embeddings.row_ND, query_norm_Q=plain.row_norms(query_QD), ref_norm_N=embeddings.norm_N,
-            k=k, tau_Q=np.ones(7), bias=bias_Q, direction=direction,
+            k=k, tau_Q=np.ones(7), bias=bias_Q, scale=scale_Q, direction=direction,
         )  # fmt: skip
         found = snapshot.search(query_QD, k, **how)
         best = snapshot.best_pairs(query_QD, 40, k=k, **how)
@@ -128,7 +162,7 @@ def test_an_index_on_disk_is_searched_with_the_bias_as_rows_in_memory_are(
         np.testing.assert_array_equal(column, expected)
     for column, expected in zip(vars(best).values(), plain.best_pairs(want, 40), strict=True):
         np.testing.assert_array_equal(column, expected)
-    score_QN = cosines(query_QD, embeddings.row_ND) - bias_Q[:, None]
+    score_QN = (cosines(query_QD, embeddings.row_ND) - bias_Q[:, None]) * scale_Q[:, None]
     is_copy_QN = plain.row_norms(query_QD)[:, None] / embeddings.norm_N <= 1
     wanted_QN = {"copy": is_copy_QN, "original": ~is_copy_QN, "both": True}[direction] & (score_QN >= 0.1)
     pairs = {

@@ -16,6 +16,7 @@ from asl_fast import Index
 from asl_fast.kernels.ratio_search import DIRECTIONS
 from asl_fast.kernels.ratio_search import reference as plain
 from asl_fast.records import Pairs
+from asl_fast.thresholds import SoftRatio
 
 
 def rows(rng: np.random.Generator, number: int, kind: str) -> np.ndarray:
@@ -46,7 +47,11 @@ def test_batches_together_are_every_pair_of_the_brute_force_in_order(
     ref_ND, query_QD = rows(rng, num_refs, kind), rows(rng, num_queries, kind)
     tau_Q = rng.choice([0.5, 1.0, 1.5], num_queries)
     min_score_Q = rng.uniform(-1, 1, num_queries) if min_score == "each" else np.full(num_queries, min_score)
-    bias_Q = rng.choice([0.0, 0.5, -0.25, rng.uniform(-1, 1)], num_queries)
+    shaped = {
+        "bias": rng.choice([0.0, 0.5, -0.25, rng.uniform(-1, 1)], num_queries),
+        "scale": rng.choice([1.0, 0.4, 2.5], num_queries),
+        "soft": rng.choice(np.array([None, SoftRatio(weight=0.3, tau=0.8)])),
+    }
     expected = plain.ratio_search(
         query_QD,
         ref_ND,
@@ -55,14 +60,14 @@ def test_batches_together_are_every_pair_of_the_brute_force_in_order(
         k=None,
         tau_Q=tau_Q,
         min_score=min_score_Q,
-        bias=bias_Q,
         direction=direction,
+        **shaped,
     )
     query_row_M, slot_M = np.nonzero(expected[0] >= 0)
     index = Index(ref_ND, num_threads=num_threads)
     batches = list(
         index.pairs_above(
-            query_QD, min_score_Q, tau_Q, direction=direction, bias=bias_Q, batch_pairs=batch_pairs
+            query_QD, min_score_Q, tau_Q, direction=direction, batch_pairs=batch_pairs, **shaped
         )
     )
     assert sum(map(len, batches)) == len(query_row_M)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from asl_fast import _C, records
-from asl_fast.kernels.ratio_search import DIRECTIONS, MAX_BIAS, PreparedRefs, Question, ask
+from asl_fast.kernels.ratio_search import (
+    DIRECTIONS,
+    MAX_BIAS,
+    MAX_SCALE,
+    PreparedRefs,
+    Question,
+    ask,
+    plain_soft,
+)
 from asl_fast.kernels.ratio_search import reference as plain
+from asl_fast.thresholds import SoftRatio
 
 PATHS = _C.build_info()["cpu_paths"]
 
@@ -28,6 +38,7 @@ class Gpus:
     chunk_rows: int = 1 << 18
     capacity: int = 1024
     buffer_bytes: int = 1 << 30
+    rows_on_host: bool = False
     seed: int = 0
 
 
@@ -37,6 +48,7 @@ GPUS = st.builds(
     chunk_rows=st.sampled_from([33, 200, 1000]),
     capacity=st.sampled_from([1, 16, 4000]),
     buffer_bytes=st.sampled_from([1, 1 << 16, 1 << 30]),
+    rows_on_host=st.booleans(),
     seed=st.integers(0, 2**31),
 )
 
@@ -56,6 +68,8 @@ class Case:
     rank_N: NDArray[np.int64] | None = None
     grouping: str = "never"
     bias: float | NDArray[np.float64] = 0.0  # one number or one per query
+    scale: float | NDArray[np.float64] = 1.0  # the same
+    soft: SoftRatio | None = None
 
     def expected(self) -> plain.Found:
         return plain.ratio_search(
@@ -67,6 +81,8 @@ class Case:
             tau_Q=self.tau_Q,
             min_score=-np.inf if self.min_score is None else self.min_score,
             bias=self.bias,
+            scale=self.scale,
+            soft=self.soft,
             direction=self.direction,
             rank_N=self.rank_N,
         )
@@ -77,6 +93,8 @@ class Case:
             tau=self.tau_Q,
             min_score=self.min_score,
             bias=self.bias,
+            scale=self.scale,
+            soft=self.soft,
             direction=self.direction,
             norm_Q=self.query_norm_Q,
         )
@@ -106,16 +124,21 @@ class Case:
         case = self if capped else replace(self, k=len(self.ref_ND))
         return plain.best_pairs(case.expected(), num_pairs)
 
-    def on(self, gpus: Gpus) -> tuple[_C.Refs, _C.Asked]:
+    def on(
+        self, gpus: Gpus, ref: NDArray[Any] | _C.RowsOnGpu | None = None, query: _C.RowsOnGpu | None = None
+    ) -> tuple[_C.Refs, _C.Asked]:
+        """ref, query: the same rows as they are handed over; None: as float32 in this machine's memory."""
         ref_norm_N, query_norm_Q = plain.row_norms(self.ref_ND), plain.row_norms(self.query_QD)
-        refs = _C.prepare_emulated(self.ref_ND, ref_norm_N, self.ref_norm_N, **vars(gpus))
-        floor_Q, bias_Q = np.full((2, len(self.query_QD)), [[-np.inf], [0]])
-        bias_Q[:] = self.bias
+        refs = _C.prepare_emulated(
+            self.ref_ND if ref is None else ref, ref_norm_N, self.ref_norm_N, **vars(gpus)
+        )
+        floor_Q, bias_Q, scale_Q = np.full((3, len(self.query_QD)), [[-np.inf], [0], [1]])
+        bias_Q[:], scale_Q[:] = self.bias, self.scale
         if self.min_score is not None:
             floor_Q[:] = self.min_score
         asked = _C.Asked(
-            self.query_QD, query_norm_Q, self.query_norm_Q, self.tau_Q, floor_Q, bias_Q, self.direction,
-            self.rank_N,
+            self.query_QD if query is None else query, query_norm_Q, self.query_norm_Q, self.tau_Q, floor_Q,
+            bias_Q, scale_Q, plain_soft(self.soft), self.direction, self.rank_N,
         )  # fmt: skip
         return refs, asked
 
@@ -158,7 +181,7 @@ KINDS = [
 
 
 @st.composite
-def cases(draw: st.DrawFn, large: bool = True) -> Case:
+def cases(draw: st.DrawFn, large: bool = True, soft_too: bool = True) -> Case:
     """large: with sets of more rows and dimensions than a few tiles."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     num_refs = draw(st.sampled_from([1, 2, 15, 16, 17, 31, 32, 33, 64, 100] + [300, 700] * large))
@@ -195,9 +218,21 @@ def cases(draw: st.DrawFn, large: bool = True) -> Case:
         "tiny": rng.uniform(-1, 1, num_queries) * 1e-9,
         "most": rng.choice([-1, 1], num_queries) * MAX_BIAS,  # scores that rounding makes equal
     }[bias]
+    scale_Q = {
+        "none": np.ones(num_queries),
+        "each": rng.uniform(0.05, 3, num_queries),
+        "most": MAX_SCALE ** rng.choice([-1.0, 1.0], num_queries),
+    }[draw(st.sampled_from(["none", "none", "each", "most"]))]
+    soft = None
+    if soft_too and draw(st.booleans()):
+        weight, soft_tau = draw(st.sampled_from([0.0, 0.1, 3.0, 1e6])), draw(st.sampled_from([0.2, 1.0, 1.4]))
+        soft = SoftRatio(weight=weight, tau=soft_tau)
     min_score = draw(st.sampled_from([None, -1.0, 0.0, 0.3, "scores"]))
     if min_score == "scores":  # each query's own, met exactly by a pair
-        min_score = rng.choice(score_QN - bias_Q[:, None], axis=1)
+        final_QN = (score_QN - bias_Q[:, None]) * scale_Q[:, None]
+        if soft is not None:
+            final_QN -= soft.losses(query_norm_Q[:, None] / ref_norm_N)
+        min_score = rng.choice(final_QN, axis=1)
     rank_N = None
     if draw(st.booleans()):  # ties by another number than the row, and rows that are left out
         rank_N = rng.permutation(num_refs) * 3
@@ -205,8 +240,9 @@ def cases(draw: st.DrawFn, large: bool = True) -> Case:
     direction = draw(st.sampled_from(DIRECTIONS))
     grouping = draw(st.sampled_from(["never", "always"]))
     return Case(
-        query_QD, ref_ND, query_norm_Q, ref_norm_N, k, tau_Q, min_score, direction, rank_N, grouping, bias_Q
-    )
+        query_QD, ref_ND, query_norm_Q, ref_norm_N, k, tau_Q, min_score, direction, rank_N, grouping, bias_Q,
+        scale_Q, soft,
+    )  # fmt: skip
 
 
 def assert_same_bits(expected: plain.Found | plain.FoundPairs, found: plain.Found | plain.FoundPairs) -> None:
@@ -260,10 +296,116 @@ EMULATED = settings(max_examples=40, deadline=None)  # the kernels of the GPU pa
 
 
 @EMULATED
-@given(case=cases(), gpus=GPUS)
+@given(case=cases(soft_too=False), gpus=GPUS)
 def test_lists_of_the_gpu_path_that_overflow_drop_no_pair(case: Case, gpus: Gpus) -> None:
     refs, asked = case.on(gpus)
     assert_same_bits(case.expected(), refs.search(asked, case.k, 1, None))
+
+
+FLOATS = {"f16": np.dtype(np.float16), "f32": np.dtype(np.float32), "f64": np.dtype(np.float64)}
+
+
+def closest(row_ND: NDArray[np.float32], kind: str) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """Rows of a number type, and what they are as float32; only finite ones with a direction."""
+    if kind == "bf16":
+        as_floats = (row_ND.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
+    else:
+        with np.errstate(over="ignore", under="ignore"):
+            as_floats = row_ND.astype(FLOATS[kind]).astype(np.float32)
+    lost_N = ~np.isfinite(as_floats).all(axis=1) | ~as_floats.any(axis=1)
+    as_floats[lost_N] = np.float32(1)
+    if kind == "bf16":
+        return (as_floats.view(np.uint32) >> np.uint32(16)).astype(np.uint16), as_floats
+    return as_floats.astype(FLOATS[kind]), as_floats
+
+
+@EMULATED
+@given(
+    case=cases(soft_too=False), gpus=GPUS, ref_kind=st.sampled_from(["bf16", *FLOATS]),
+    query_kind=st.sampled_from(["bf16", *FLOATS]), sides=st.sampled_from(["refs", "queries", "both"]),
+)  # fmt: skip
+def test_rows_that_lie_on_the_gpu_are_searched_there_and_give_the_bits_of_the_brute_force(
+    case: Case, gpus: Gpus, ref_kind: str, query_kind: str, sides: str
+) -> None:
+    """This machine can't read them there: whoever follows an address of the emulated GPU ends the process."""
+    ref, ref_ND = closest(case.ref_ND, ref_kind)
+    query, query_QD = closest(case.query_QD, query_kind)
+    case = replace(case, ref_ND=ref_ND, query_QD=query_QD)
+    refs_there, queries_there = _C.EmulatedRows(ref, ref_kind), _C.EmulatedRows(query, query_kind)
+    for each, rows in ((refs_there, ref_ND), (queries_there, query_QD)):
+        np.testing.assert_array_equal(_C.emulated_row_norms(each.there), plain.row_norms(rows))
+    refs, asked = case.on(
+        replace(gpus, num_gpus=1),
+        refs_there.there if sides != "queries" else ref,
+        queries_there.there if sides != "refs" else None,
+    )
+    assert_same_bits(case.expected(), refs.search(asked, case.k, 1, None))
+    found = refs.best_pairs(asked, 0, 50, 1, None)
+    assert_same_bits(case.expected_pairs(50, False), found)
+
+
+def test_a_pool_takes_no_pair_twice_from_a_list_of_the_gpu_path_that_overflowed() -> None:
+    case = of_a_size(5, 300, 8, direction="both")
+    refs, asked = case.on(Gpus(capacity=16, chunk_rows=200))
+    assert_same_bits(case.expected_pairs(100, False), refs.best_pairs(asked, 0, 100, 1, None))
+
+
+@pytest.mark.parametrize("sign", [0.49, -0.49])
+@pytest.mark.parametrize("rough_side", ["query", "ref"])
+@pytest.mark.parametrize("there", [False, True])
+def test_the_bound_of_the_gpu_path_holds_where_all_errors_add_up(
+    there: bool, rough_side: str, sign: float
+) -> None:
+    """Half a code in every dimension against a row along that error: any less slack misses the pair."""
+    rough_1D = (np.arange(512) % 3 + sign).astype(np.float32)[None]
+    smooth_1D = np.ones((1, 512), np.float32)
+    rough_1D[0, 0], smooth_1D[0, 0] = 127, 0
+    query_QD, ref_ND = (rough_1D, smooth_1D) if rough_side == "query" else (smooth_1D, rough_1D)
+    case = of_a_size(1, 1, 512, direction="both", query_QD=query_QD, ref_ND=ref_ND)
+    case = replace(case, min_score=float(case.expected()[1][0, 0]))
+    rows = [_C.EmulatedRows(row_ND, "f32") for row_ND in (ref_ND, query_QD)]
+    refs, asked = case.on(Gpus(), *([each.there for each in rows] if there else []))
+    assert_same_bits(case.expected(), refs.search(asked, case.k, 1, None))
+
+
+@pytest.mark.parametrize("where", ["gpu", "host", "there"])
+def test_rows_behind_the_first_block_on_their_way_to_the_gpu_are_found(where: str) -> None:
+    """The last 300 rows by norm of two blocks: 64 MB on their way, or 65,536 rows that are coded in place."""
+    num_refs, num_dims = (66_000, 8) if where == "there" else (17_500, 1000)
+    norm_N = np.arange(num_refs, 0.0, -1)
+    case = of_a_size(2, num_refs, num_dims, direction="original", ref_norm_N=norm_N)
+    case = replace(case, query_norm_Q=np.full(2, 300.0), tau_Q=np.full(2, 0.9999))
+    there = _C.EmulatedRows(case.ref_ND, "f32") if where == "there" else None
+    refs, asked = case.on(Gpus(rows_on_host=where == "host"), None if there is None else there.there)
+    found = refs.search(asked, case.k, 1, None)
+    assert_same_bits(case.expected(), found)
+    assert found[0].min() >= num_refs - 300
+
+
+def test_the_gpu_codes_rows_as_the_cpu_does() -> None:
+    """So that what the screen lets through, not only the answer, is the same wherever rows are coded."""
+    case = of_a_size(150, 700, 37, direction="both")
+    scored = []
+    for there in (False, True):
+        rows = [_C.EmulatedRows(row_ND, "f32") for row_ND in (case.ref_ND, case.query_QD)]
+        refs, asked = case.on(Gpus(capacity=64), *([each.there for each in rows] if there else []))
+        counts: dict[str, int] = {}
+        assert_same_bits(case.expected(), refs.search(asked, case.k, 1, None, counts))
+        scored.append(counts["scored"])
+    assert scored[0] == scored[1]
+
+
+def test_rows_on_the_gpu_are_refused_where_another_device_searches() -> None:
+    case = of_a_size(4, 30, 8)
+    there = [_C.EmulatedRows(row_ND, "f32") for row_ND in (case.ref_ND, case.query_QD)]
+    with pytest.raises(ValueError, match="references on one GPU can't be dealt out"):
+        case.on(Gpus(num_gpus=2), there[0].there)
+    refs, asked = case.on(Gpus(num_gpus=2), None, there[1].there)
+    with pytest.raises(ValueError, match="queries on one GPU can't be asked of several"):
+        refs.search(asked, 1, 1, None)
+    norm_N = plain.row_norms(case.ref_ND)
+    with pytest.raises(ValueError, match="queries on a GPU were asked of a CPU"):
+        _C.prepare_cpu(case.ref_ND, norm_N, norm_N, None, 1 << 20, 1, "", "never").search(asked, 1, 1, None)
 
 
 NUM_PAIRS = st.sampled_from([1, 2, 17, 300, 5000, 100_000])
@@ -285,7 +427,7 @@ def test_the_best_pairs_of_all_queries_are_those_of_the_brute_force(
 
 
 @EMULATED
-@given(case=cases(), gpus=GPUS, num_pairs=NUM_PAIRS, capped=st.booleans())
+@given(case=cases(soft_too=False), gpus=GPUS, num_pairs=NUM_PAIRS, capped=st.booleans())
 def test_the_best_pairs_of_the_gpu_path_are_those_of_the_brute_force(
     case: Case, gpus: Gpus, num_pairs: int, capped: bool
 ) -> None:
@@ -308,6 +450,42 @@ def of_a_size(num_queries: int, num_refs: int, num_dims: int, **changes: object)
         "direction": "copy",
     }
     return Case(**{**asked, **changes})  # type: ignore[arg-type]
+
+
+def test_a_soft_ratio_that_takes_from_every_pair_does_not_open_the_screen() -> None:
+    """What is lost differs by 1.6 from the shortest to the longest, by little within a stretch of them."""
+    rng = np.random.default_rng(0)
+    row_ND = rows_of("normal", 30_100, 64, rng)
+    norm_N = np.exp(rng.normal(0, 0.4, 30_000))
+    soft = SoftRatio(weight=0.5, tau=0.01)
+    counts: list[dict[str, int]] = [{}, {}]
+    refs = PreparedRefs(row_ND[100:], norm_N=norm_N, num_threads=1)
+    for each, count in zip((None, soft), counts, strict=True):
+        found = refs.search(
+            row_ND[:100], k=10, direction="both", norm_Q=np.ones(100), soft=each, _counts=count
+        )
+    plain_case = of_a_size(1, 1, 64, k=10, direction="both", soft=soft)
+    expected = replace(
+        plain_case, query_QD=row_ND[:100], ref_ND=row_ND[100:], query_norm_Q=np.ones(100), ref_norm_N=norm_N,
+        tau_Q=np.ones(100),
+    ).expected()  # fmt: skip
+    assert_same_bits(expected, (found.ref_row_QK, found.score_QK, found.ratio_QK))
+    assert counts[1]["passed"] < 4 * counts[0]["passed"] < 0.06 * counts[0]["screened"]
+
+
+def test_a_soft_ratio_is_refused_on_gpus_in_one_line() -> None:
+    case = of_a_size(5, 40, 8, soft=SoftRatio(weight=0.5, tau=1.0))
+    refs, asked = case.on(Gpus())
+    with pytest.raises(ValueError, match="a search on GPUs knows no soft ratio; use device='cpu'"):
+        refs.search(asked, 3, 1, None)
+    with pytest.raises(ValueError, match="a search on GPUs knows no soft ratio; use device='cpu'"):
+        refs.best_pairs(asked, 0, 3, 1, None)
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, np.nan, np.inf, 2 * MAX_SCALE])
+def test_a_scale_that_turns_the_order_round_or_has_no_bounds_is_refused(scale: float) -> None:
+    with pytest.raises(ValueError, match="scale must be a number from 1e-06 to 1e\\+06"):
+        of_a_size(5, 40, 8, scale=np.array([1.0, scale, 1.0, 1.0, 1.0])).question()
 
 
 @pytest.mark.parametrize("num_dims", [63, 64, 65, 200])
@@ -616,7 +794,7 @@ def test_cuda_without_a_gpu_or_a_cuda_build_says_what_to_do() -> None:
 
 @pytest.mark.skipif(not _C.build_info()["cuda_devices"], reason="needs a GPU and a CUDA build")
 @settings(max_examples=50, deadline=None)
-@given(case=cases())
+@given(case=cases(soft_too=False))
 def test_the_gpu_gives_the_bits_of_the_brute_force(case: Case) -> None:
     refs = PreparedRefs(case.ref_ND, norm_N=case.ref_norm_N, device="cuda")
     found = refs.nearest(case.question(), case.k, rank_N=case.rank_N)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from asl_fast import _C
 from asl_fast.indexes import FaissIndex, Index
-from asl_fast.kernels.ratio_search import DIRECTIONS, PreparedRefs, ask
+from asl_fast.kernels.ratio_search import DIRECTIONS, PreparedRefs, RowsThere, ask
 from asl_fast.kernels.ratio_search import reference as plain
 from asl_fast.kernels.rescore import Rescorer
 
@@ -129,11 +129,48 @@ def test_candidates_on_the_gpu_are_scored_where_they_lie() -> None:
     assert_rescored(on_gpu)
 
 
-def test_rows_of_torch_on_the_gpu_are_taken() -> None:
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_rows_of_torch_on_the_gpu_are_searched_where_they_lie(dtype: str) -> None:
     torch = pytest.importorskip("torch")
-    row_ND = torch.from_numpy(rows_of("normal", 300, 40, 1))
-    found, want = (PreparedRefs(rows, device="cuda").search(rows) for rows in (row_ND.cuda(), row_ND))
+    row_ND = torch.from_numpy(rows_of("normal", 3000, 70, 1)).to(getattr(torch, dtype))
+    there = row_ND.cuda()
+    assert isinstance(ask(there, device="cuda").query_QD, RowsThere)
+    found = PreparedRefs(there, device="cuda").search(there[:500])
+    want = PreparedRefs(row_ND).search(row_ND[:500])
+    for name, column in vars(want).items():
+        np.testing.assert_array_equal(vars(found)[name], column)
+
+
+def test_rows_that_another_stream_still_makes_are_waited_for() -> None:
+    torch = pytest.importorskip("torch")
+    row_ND = torch.from_numpy(rows_of("normal", 2000, 64, 1))
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        work = torch.randn(8192, 8192, device="cuda")
+        for _ in range(20):  # tens of milliseconds
+            work = work @ work / 100
+        there = row_ND.to("cuda", non_blocking=True) + 0 * work[0, 0].nan_to_num(0, 0, 0)
+        found = PreparedRefs(there, device="cuda").search(there[:50])
+    want = PreparedRefs(row_ND).search(row_ND[:50])
+    np.testing.assert_array_equal(found.score_QK, want.score_QK)
+
+
+def test_rows_of_cupy_on_the_gpu_are_searched_where_they_lie() -> None:
+    cupy, _ = pytest.importorskip("cupy"), pytest.importorskip("torch")
+    row_ND = rows_of("normal", 300, 40, 1)
+    there = cupy.asarray(row_ND)
+    assert isinstance(ask(there, device="cuda").query_QD, RowsThere)
+    found, want = PreparedRefs(there, device="cuda").search(there), PreparedRefs(row_ND).search(row_ND)
     np.testing.assert_array_equal(found.ref_row_QK, want.ref_row_QK)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_small_references_are_read_from_this_machine_where_only_codes_go_to_the_gpu(dtype: Any) -> None:
+    row_ND = rows_of("normal", 900, 70, 1).astype(dtype)
+    found = PreparedRefs(row_ND, device="cuda", rows_on_host=True).search(row_ND[:60])
+    want = PreparedRefs(row_ND).search(row_ND[:60])
+    for name, column in vars(want).items():
+        np.testing.assert_array_equal(vars(found)[name], column)
 
 
 @pytest.mark.parametrize("factory", ["Flat", "IVF16,Flat"])

@@ -11,6 +11,7 @@ from asl_fast import _C
 from asl_fast.kernels.ratio_search import DIRECTIONS, PreparedRefs, ask
 from asl_fast.kernels.rescore import Rescorer
 from asl_fast.kernels.rescore import reference as plain
+from asl_fast.thresholds import SoftRatio
 
 
 def assert_same(found, expected):
@@ -40,19 +41,21 @@ def test_every_answer_is_the_formula_bit_for_bit(data: st.DataObject) -> None:
     asked = {
         "min_score": rng.choice([-np.inf, 0.0, 0.5], num_queries),
         "bias": rng.choice([0.0, 0.3, -1.0], num_queries),
+        "scale": rng.choice([1.0, 0.3, 7.0], num_queries),
         "direction": data.draw(st.sampled_from(DIRECTIONS)),
     }
+    soft = data.draw(st.sampled_from([None, SoftRatio(weight=0.7, tau=0.6)]))
     tau_Q = rng.choice([0.5, 1.0, 2.0, 1e-9], num_queries)
     candidate_QF = rng.integers(-1, num_refs, (num_queries, num_candidates))
     expected = plain.rescore(
         candidate_QF, query_QD, ref_ND,
-        query_norm_Q=query_norm_Q, ref_norm_N=ref_norm_N, tau_Q=tau_Q, k=k, **asked,
+        query_norm_Q=query_norm_Q, ref_norm_N=ref_norm_N, tau_Q=tau_Q, k=k, soft=soft, **asked,
     )  # fmt: skip
     for num_threads in (1, 2, 7):
         rescorer = Rescorer(ref_ND, norm_N=ref_norm_N, num_threads=num_threads)
-        found = rescorer.best(candidate_QF, ask(query_QD, tau=tau_Q, norm_Q=query_norm_Q, **asked), k)
-        assert_same(found, expected)
-    if data.draw(st.integers(0, 9)) == 0:  # the GPU path's kernels, emulated: slow
+        question = ask(query_QD, tau=tau_Q, norm_Q=query_norm_Q, soft=soft, **asked)
+        assert_same(rescorer.best(candidate_QF, question, k), expected)
+    if soft is None and data.draw(st.integers(0, 9)) == 0:  # the GPU path's kernels, emulated: slow
         capacity, buffer_bytes = data.draw(st.sampled_from([(1, 1), (16, 1 << 15), (1024, 1 << 30)]))
         gpu = on_emulated_gpu(ref_ND, ref_norm_N, capacity=capacity, buffer_bytes=buffer_bytes)
         assert_same(

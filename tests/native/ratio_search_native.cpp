@@ -90,7 +90,7 @@ std::vector<Pair> brute_force(const Owned& queries, std::int64_t q, const Owned&
     for (std::int64_t r = 0; r < refs.rows().num_rows; ++r) {
         const bool copy = queries.rows().norm[q] / refs.rows().norm[r] <= wanted.tau[q];
         const bool valid = wanted.direction == Direction::both || copy == (wanted.direction == Direction::copy);
-        const Pair pair{exact_score(queries, q, refs, r) - wanted.bias[q], r};
+        const Pair pair{wanted.score(q, exact_score(queries, q, refs, r), queries.rows().norm[q] / refs.rows().norm[r]), r};
         const bool searched = wanted.rank == nullptr || wanted.rank[r] >= 0;
         if (valid && searched && pair.score >= wanted.min_score[q]) pairs.push_back(pair);
     }
@@ -133,13 +133,15 @@ void every_path_equals_the_brute_force() {
         for (std::size_t q = trial % 4; q < min_score.size(); q += 2) min_score[q] = 0.05;
         std::vector<double> bias(queries.norm.size(), 0.0);
         for (std::size_t q = trial % 2; q < bias.size(); q += 3) bias[q] = 0.3 * static_cast<double>(q % 5) - 0.7;
+        std::vector<double> scale(queries.norm.size(), 1.0);
+        for (std::size_t q = trial % 4; q < scale.size(); q += 4) scale[q] = 0.2 * static_cast<double>(q % 7 + 1);
         std::vector<std::int64_t> rank(refs.norm.size());
         std::iota(rank.begin(), rank.end(), 0);
         std::shuffle(rank.begin(), rank.end(), random);
         for (std::size_t r = 0; r < rank.size(); r += 5) rank[r] = trial % 5 == 0 ? -1 : rank[r];
         const Wanted wanted{pick({1, 10, 600}), min_score.data(), bias.data(), tau.data(), static_cast<Direction>(trial % 3),
-                            nullptr, trial % 2 == 0 ? nullptr : rank.data()};
-        const Wanted no_limit{trial % 4 == 1 ? wanted.k : 0, wanted.min_score, wanted.bias, wanted.tau, wanted.direction, nullptr, wanted.rank};
+                            nullptr, trial % 2 == 0 ? nullptr : rank.data(), nullptr, scale.data()};
+        const Wanted no_limit{trial % 4 == 1 ? wanted.k : 0, wanted.min_score, wanted.bias, wanted.tau, wanted.direction, nullptr, wanted.rank, nullptr, wanted.scale};
         const std::int64_t num_pairs = pick({1, 17, 500, 5000, 1 << 20});
         const std::vector<QueryPair> best = brute_force(queries, refs, no_limit, num_pairs);
         const auto agrees = [&](const Refs& prepared, int num_threads) {

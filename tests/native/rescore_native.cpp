@@ -56,7 +56,7 @@ std::vector<Pair> brute_force(const Rows& queries, std::int64_t q, const Rows& r
         const float* const ref = refs.value + r * refs.num_dims;
         double dot = 0;
         kScreenPlain.exact_dots(queries.value + q * refs.num_dims, &ref, 1, refs.num_dims, &dot);
-        const double score = dot / (queries.row_norm[q] * refs.row_norm[r]) - wanted.bias[q];
+        const double score = wanted.score(q, dot / (queries.row_norm[q] * refs.row_norm[r]), queries.norm[q] / refs.norm[r]);
         if (score >= wanted.min_score[q]) pairs.push_back({score, r});
     }
     std::sort(pairs.begin(), pairs.end(), Better{});
@@ -76,7 +76,8 @@ void the_best_candidates_are_those_of_the_brute_force() {
         const std::vector<double> min_score(queries.norm.size(), trial % 2 == 0 ? 0.1 : -2.0);
         std::vector<double> bias(queries.norm.size(), 0.0);
         for (std::size_t q = 0; q < bias.size(); q += 3) bias[q] = 0.25 - 0.1 * static_cast<double>(q % 4);
-        const Wanted wanted{pick({0, 1, 10, 500}), min_score.data(), bias.data(), tau.data(), static_cast<Direction>(trial % 3)};
+        const Wanted wanted{pick({0, 1, 10, 500}), min_score.data(), bias.data(), tau.data(), static_cast<Direction>(trial % 3),
+                            nullptr, nullptr, nullptr, nullptr, {trial % 2 == 0 ? 0.0 : 0.4, 0.8}};
         std::vector<std::int64_t> candidate;
         for (std::int64_t i = 0; i < query_rows.num_rows * num_candidates; ++i) {
             candidate.push_back(static_cast<std::int64_t>(random() % static_cast<unsigned>(ref_rows.num_rows + 1)) - 1);

@@ -86,7 +86,7 @@ class Join:
     ) -> None:
         self._lists, self._order, self._rescorer = lists, order, rescorer
         self._asked, self._k = question, k
-        self._unit_QD = unit(question.query_QD, question.own_norm_Q)
+        self._unit_QD = unit(question.host_QD, question.own_norm_Q)
         self._floats = floats
         self._begin_Q, self._end_Q = order.valid(question.norm_Q, question.tau_Q, question.direction)
         self._listed_Q = np.full(len(question), -1)  # of the list before this one, as the next
@@ -147,18 +147,28 @@ class Join:
         last_B: NDArray[np.float64],
     ) -> NDArray[np.bool_]:
         """True where what lies behind the list can't matter, as far as FAISS's scores tell."""
-        bias_B, k = self._asked.bias_Q[query_B], self._k
-        floor_B = self._asked.min_score_Q[query_B] + bias_B  # as a cosine
+        k = self._k
+        floor_B = self._asked.min_score_Q[query_B]
         has_k_B: NDArray[np.bool_] = found_B == k if k is not None else np.zeros(len(query_B), bool)
+        if self._floats and has_k_B.any():
+            floor_B = np.where(has_k_B, np.maximum(floor_B, found.score_QK[:, -1]), floor_B)
+        scale_B, bias_B = self._asked.scale_Q[query_B], self._asked.bias_Q[query_B]
+        loss_B = self._least_loss(query_B)
+        floor_B = (floor_B + loss_B) / scale_B + bias_B  # as a cosine
         if not self._floats:
             has_all_B: NDArray[np.bool_] = (last_B < floor_B) & (found_B == self._found_Q[query_B])
             return has_k_B | has_all_B
-        if has_k_B.any():
-            floor_B = np.where(has_k_B, np.maximum(floor_B, found.score_QK[:, -1] + bias_B), floor_B)
         # A float32 sum of D products of unit rows, each of them rounded, twice that for a squared distance.
-        rounding_B = (self._rescorer.num_dims + 8) * 2.0**-23 + np.abs(bias_B) * 2.0**-50
+        rounding_B = (self._rescorer.num_dims + 8) * 2.0**-23 + (np.abs(bias_B) + loss_B / scale_B) * 2.0**-50
         enough_B: NDArray[np.bool_] = last_B < floor_B - rounding_B
         return enough_B
+
+    def _least_loss(self, query_B: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What any pair of a query loses at least by the soft ratio."""
+        if self._asked.soft is None:
+            return np.zeros(len(query_B))
+        ratio_B = self._asked.norm_Q[query_B] / self._rescorer.norm_N.max()
+        return self._asked.soft.losses(ratio_B) * (1 - 2.0**-40)
 
 
 def unit(row_ND: NDArray[Any], norm_N: NDArray[np.float64]) -> NDArray[np.float32]:
