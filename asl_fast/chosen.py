@@ -20,9 +20,7 @@ from asl_fast.thresholds import (
 
 PERCENT = 100
 MODELS, NONE = "model", "none"  # --soft-ratio: the model's own, or off
-# Where nothing is said. MODELS would rank by the model's soft ratio wherever its thresholds fit.
-DEFAULT_SOFT_RATIO = NONE
-SOFT_RATIO_HELP = f"WEIGHT,TAU; or `{MODELS}`, or `{NONE}` (default: {DEFAULT_SOFT_RATIO})"
+SOFT_RATIO_HELP = f"WEIGHT,TAU, `{NONE}` or `{MODELS}` (default: the model's, if it has one that fits)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,15 +83,22 @@ def choose(
     min_score: float | None = None,
     precision: float | None = None,
     soft_ratio: str | None = None,
+    device: str = "cpu",
 ) -> Chosen:
     """tau and min_score: as given.  precision: in percent, takes both from an operating point.
 
     scores: what kind of score these searches give, before anything is lost by the ratio; an operating point
-    and a model's soft ratio are of one kind.  soft_ratio: as given, None where nothing was said.
+    and a model's soft ratio are of one kind.  soft_ratio: as given, None where nothing was said: then the
+    model's, unless a min_score or a precision was given, which are of scores that lose nothing, or the search
+    runs on a GPU, which knows no soft ratio.
     InputError where something is asked of thresholds that aren't there, or of other norms or scores.
     """
     unfit = _why_unfit(known, queries, refs)
-    soft = _soft(known, unfit, scores, soft_ratio, precision)
+    if soft_ratio is None:
+        is_free = min_score is None and precision is None and device == "cpu"
+        soft = _default_soft(known, unfit, scores) if is_free else None
+    else:
+        soft = _soft(known, unfit, scores, soft_ratio, precision)
     if precision is not None:
         thresholds = _fitting(known, unfit, scores, "--precision")
         try:
@@ -123,22 +128,23 @@ def given_soft(text: str | None) -> SoftRatio | None:
         ) from None
 
 
-def _soft(
-    known: Known, unfit: str, scores: str, asked: str | None, precision: float | None
-) -> SoftRatio | None:
-    if asked not in (None, NONE):
-        if precision is not None:
-            raise InputError(
-                "--precision is of scores that lose nothing by the ratio; leave out --soft-ratio, or give "
-                "--min-score"
-            )
-        if is_shrunk(scores):
-            raise InputError(f"--soft-ratio: these scores ({scores}) have lost by the ratio already")
-    if asked is None:
-        if DEFAULT_SOFT_RATIO != MODELS or unfit or precision is not None or is_shrunk(scores):
-            return None
-        fits = known.thresholds is not None and (known.are_given or known.thresholds.scores == scores)
-        return known.thresholds.soft if known.thresholds is not None and fits else None
+def _default_soft(known: Known, unfit: str, scores: str) -> SoftRatio | None:
+    thresholds = known.thresholds
+    if thresholds is None or unfit or is_shrunk(scores):
+        return None
+    return thresholds.soft if known.are_given or thresholds.scores == scores else None
+
+
+def _soft(known: Known, unfit: str, scores: str, asked: str, precision: float | None) -> SoftRatio | None:
+    if asked == NONE:
+        return None
+    if precision is not None:
+        raise InputError(
+            "--precision is of scores that lose nothing by the ratio; leave out --soft-ratio, or give "
+            "--min-score"
+        )
+    if is_shrunk(scores):
+        raise InputError(f"--soft-ratio: these scores ({scores}) have lost by the ratio already")
     if asked != MODELS:
         return given_soft(asked)
     soft = _fitting(known, unfit, scores, "--soft-ratio").soft

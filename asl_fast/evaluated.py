@@ -88,8 +88,9 @@ def from_sides(
         COSINE if norm is None or others is None else f"{COSINE}, normalised {norm} over {len(others)} rows"
     )
     chosen = choose(
-        look_up(model, thresholds, loaded), queries, refs, scores=scores, tau=tau, soft_ratio=soft_ratio
-    )
+        look_up(model, thresholds, loaded), queries, refs, scores=scores, tau=tau, soft_ratio=soft_ratio,
+        device=device,
+    )  # fmt: skip
     has_norms = holds_norms(refs, queries)
     if not has_norms and chosen.soft is not None:
         raise InputError(

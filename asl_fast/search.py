@@ -25,7 +25,8 @@ like many things must then be nearer to count. --min-score and all else that say
 
 --soft-ratio WEIGHT,TAU ranks by score - WEIGHT max(0, log(ratio / TAU)): a query that holds more than the
 reference must be nearer to count. It is exact, and all that says score means this one; `model` takes both
-numbers from the model's thresholds. --tau and --direction hold beside it.
+numbers from the model's thresholds, which is the default where they fit; `none`, --min-score, --precision or
+a GPU leave scores as they are. --tau and --direction hold beside it.
 
 With --fold max, rows of views (`id#view`, see asl-fast embed --views) count by picture: a match is a pair of
 pictures, its score that of their best pair of views, its ratio that of the whole pictures. -k 10 then finds
@@ -38,7 +39,7 @@ examples:
   asl-fast search --refs refs.npy --queries queries.npy --best-pairs 500000 --tau 0.95
   asl-fast search --refs refs/ --refs-views d2lv-refs --queries q/ --queries-views d2lv-queries --fold max
   asl-fast search --refs refs.npy --queries queries.npy --score-norm "1.0[0,2]" --background train.npy
-  asl-fast search --refs refs.npy --queries queries.npy --best-pairs 500000 --soft-ratio model
+  asl-fast search --refs refs.npy --queries queries.npy --best-pairs 500000 --soft-ratio none
   asl-fast search --refs refs.npy --queries queries.npy --engine faiss:IVF4096,Flat --engine-param nprobe=32
 """
 
@@ -256,6 +257,7 @@ def _choose(
         min_score=args.min_score,
         precision=args.precision,
         soft_ratio=args.soft_ratio,
+        device=args.device,
     )
     args.tau, args.min_score = chosen.tau, chosen.min_score
     return chosen

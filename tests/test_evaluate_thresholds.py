@@ -58,9 +58,15 @@ def test_rows_of_a_calibrated_model_are_judged_at_its_tau(
 ) -> None:
     given = evaluate(folder, *sides(folder), "--tau", 0.8)
     capsys.readouterr()
-    models = evaluate(folder, *sides(folder), "--thresholds", folder / "thresholds.json")
+    with_model = ["--thresholds", folder / "thresholds.json"]
+    models = evaluate(folder, *sides(folder), *with_model, "--soft-ratio", "none")
     assert "tau 0.8, of " in capsys.readouterr().out
     assert same_measures(models, given)
+    by_default, asked = (
+        evaluate(folder, *sides(folder), *with_model, *more) for more in ((), ("--soft-ratio", "model"))
+    )
+    assert same_measures(by_default, asked) and not same_measures(by_default, given)
+    capsys.readouterr()
     papers = evaluate(folder, *sides(folder))  # no model that is at hand made these rows
     assert "tau 1, the paper's: " in capsys.readouterr().out
     assert papers["tau"] == 1.0

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asl_fast import chosen
 from asl_fast.cli import main
 from asl_fast.embeddings import write_embeddings
 from asl_fast.kernels.ratio_search import reference as plain
@@ -101,8 +100,7 @@ def test_the_models_soft_ratio_is_taken_where_it_is_asked_for_and_filter_gives_t
     ]
     assert "ranked by score - 0.3 max(0, log(ratio / 0.6))" in capsys.readouterr().out
     assert json.loads((tmp_path / "m.search.json").read_text())["scores"] == "cosine, soft ratio 0.3,0.6"
-    plainly = search(tmp_path, "-k", 50, *thresholds, soft="none")
-    assert plainly == search(tmp_path, "-k", 50, *thresholds, soft="")
+    search(tmp_path, "-k", 50, *thresholds, soft="none")
     (tmp_path / "m.csv").rename(tmp_path / "c.csv")
     filtering = ["filter", "--candidates", f"{tmp_path}/c.csv", "--out", f"{tmp_path}/f.csv"]
     assert main([*filtering, "--soft-ratio", "0.3,0.6"]) == 0
@@ -111,15 +109,17 @@ def test_the_models_soft_ratio_is_taken_where_it_is_asked_for_and_filter_gives_t
     assert shrunk == {(row["query_id"], row["reference_id"]): row["score"] for row in given}
 
 
-def test_the_default_is_decided_in_one_place_and_never_refuses(
-    tmp_path: Path, pairs: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+def test_the_models_soft_ratio_is_the_default_where_it_fits(
+    tmp_path: Path, pairs: tuple[np.ndarray, np.ndarray]
 ) -> None:
     thresholds = ["--thresholds", tmp_path / "thresholds.json"]
     soft, hard = search(tmp_path, *thresholds, soft="model"), search(tmp_path, *thresholds, soft="none")
-    assert soft != hard == search(tmp_path, *thresholds, soft="")
-    monkeypatch.setattr(chosen, "DEFAULT_SOFT_RATIO", chosen.MODELS)
-    assert search(tmp_path, *thresholds, soft="") == soft
+    assert hard != soft == search(tmp_path, *thresholds, soft="")
     assert search(tmp_path, soft="") == search(tmp_path, soft="none")  # no thresholds that fit
+    # a given least score is one of cosines
+    above = [row for row in hard if float(row["score"]) >= 0.3]
+    assert 0 < len(above) < len(hard)
+    assert search(tmp_path, *thresholds, "-k", 10, "--min-score", 0.3, soft="") == above
 
 
 def test_matches_that_have_lost_by_the_ratio_are_not_fitted_or_shrunk_again(
