@@ -17,6 +17,7 @@ from asl_fast import reports, search
 from asl_fast.errors import DONE
 from asl_fast.files import write_json
 from asl_fast.images import find_images
+from asl_fast.models import load_descriptor
 from benchmarks.copies import tables
 from benchmarks.copies.hashes import HASHES, hashed
 from benchmarks.copies.measuring import Row, rows
@@ -47,8 +48,16 @@ def main() -> None:
     made = json.loads((given.benchmark / "benchmark.json").read_text())
     truth = reports.read_truth(given.benchmark / "truth.csv")
     kinds = reports.read_kinds(given.benchmark / "queries.csv", truth)
-    matches = given.matches or searched(given.benchmark, given.model, given.k, given.work)
-    found = rows("ours", reports.read_predictions(matches), truth, kinds)
+    matches = {"ours": given.matches}
+    if given.matches is None:
+        folder, model = given.benchmark, given.model
+        matches = {"ours": searched(folder, model, given.k, given.work)}
+        if load_descriptor(model).thresholds is not None:
+            ranked = searched(folder, model, given.k, given.work / "ranked", soft_ratio="model")
+            matches["ours, by its soft ratio"] = ranked
+    found: list[Row] = []
+    for name, file in matches.items():
+        found += rows(name, reports.read_predictions(file), truth, kinds)
     found += of_hashes(given.benchmark, given.k, truth, kinds)
     report = {
         "benchmark": without_paths(made),
@@ -69,13 +78,14 @@ def without_paths(made: dict[str, Any]) -> dict[str, Any]:
     return made | {"options": told}
 
 
-def searched(benchmark: Path, model: str, k: int, work: Path) -> Path:
+def searched(benchmark: Path, model: str, k: int, work: Path, soft_ratio: str = "none") -> Path:
     """Our matches of the benchmark's pictures."""
+    work.mkdir(parents=True, exist_ok=True)
     matches = work / "matches.csv"
     status = search.main(
         [
             *("--refs", str(benchmark / "references"), "--queries", str(benchmark / "queries")),
-            *("--model", model, "-k", str(k), "--out", str(matches)),
+            *("--model", model, "-k", str(k), "--soft-ratio", soft_ratio, "--out", str(matches)),
         ]
     )
     if status != DONE:
