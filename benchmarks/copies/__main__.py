@@ -54,7 +54,7 @@ def main() -> None:
         matches = {"ours": searched(folder, model, given.k, given.work)}
         if load_descriptor(model).thresholds is not None:
             ranked = searched(folder, model, given.k, given.work / "ranked", soft_ratio="model")
-            matches["ours, by its soft ratio"] = ranked
+            matches["ours, soft ratio"] = ranked
     found: list[Row] = []
     for name, file in matches.items():
         found += rows(name, reports.read_predictions(file), truth, kinds)

@@ -55,7 +55,7 @@ def _of_family(row: dict[str, Any], family: str) -> float | None:
 
 
 def _name(row: dict[str, Any]) -> str:
-    return f"{row['engine']}, {row['how']}" if row["engine"] == "ours" else row["engine"]
+    return f"{row['engine']}, {row['how']}" if row["engine"].startswith("ours") else row["engine"]
 
 
 def _figure(value: float | None) -> str:

@@ -16,13 +16,13 @@ void as_floats(const void* value, Number number, std::int64_t count, float* out)
 // Borrowed: it must outlive whatever is made from it.
 struct StoredRows {
     const void* value = nullptr;  // row-major, finite, no all-zero row
-    bool on_gpu = false;          // an address of the GPU that searches: nothing here may read it
-    std::uintptr_t stream = 0;    // CUDA's, of work that the rows on a GPU have to wait for
     Number number = Number::f32;
     std::int64_t num_rows = 0;
     std::int64_t num_dims = 0;
     const double* row_norm = nullptr;  // sqrt(dot(x, x)): the score's
     const double* norm = nullptr;      // the predicate's: the same, or another network's
+    bool on_gpu = false;               // an address of the GPU that searches: nothing here may read it
+    std::uintptr_t stream = 0;         // CUDA's, of work that the rows on a GPU have to wait for
 
     std::int64_t row_bytes() const { return num_dims * size_of(number); }
     std::int64_t num_bytes() const { return num_rows * row_bytes(); }

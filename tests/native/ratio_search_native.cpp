@@ -210,7 +210,7 @@ struct Screened {
         }
         if (screen.leave != nullptr) screen.leave();
     }
-    QueryBound bound(int q, const Owned& refs) const { return {coded[q], panel.length, refs.num_dims, 0}; }
+    QueryBound bound(int q, const Owned& refs) const { return {coded[q], panel.length, refs.num_dims, 0, 1}; }
 };
 
 // The bound itself, for rows that quantise well and badly: every exact score lies in its interval, and no
@@ -234,7 +234,7 @@ void exact_scores_lie_in_the_intervals_of_the_screen() {
                     for (int r = 0; r < screen.num_refs; ++r) {
                         const double score = exact_score(queries, q, refs, r);
                         const auto [lower, upper] =
-                            bound.around(all.hits.dot[q * screen.num_refs + r], all.inverse_scale.data()[r], all.panel.residual);
+                            bound.around(all.hits.dot[q * screen.num_refs + r], all.inverse_scale.data()[r], all.panel.residual, 0);
                         CHECK(all.hits.hit[q] >> r & 1);
                         CHECK(lower <= score && score <= upper);
                         CHECK(score < floor || (some.any && (some.hits.hit[q] >> r & 1)));
@@ -287,7 +287,7 @@ void no_ball_hides_a_row() {
                         for (std::int64_t i = p * screen.num_refs; i < end; ++i) {
                             best = std::max(best, exact_score(queries, q, refs, order[static_cast<std::size_t>(i)]));
                         }
-                        reach[q] = QueryBound(coded[q], longest, num_dims, 0).reach(best);
+                        reach[q] = QueryBound(coded[q], longest, num_dims, 0, 1).reach(best);
                     }
                     bool any = false;
                     balls.centres.in_chunks([&](std::int64_t first, std::int64_t length, Chunk chunk) {
@@ -330,7 +330,7 @@ void the_bound_holds_where_all_errors_add_up() {
                 const Screened at_floor(screen, queries, refs, 512, score);
                 CHECK(at_floor.any && (at_floor.hits.hit[0] & 1));
                 const auto [lower, upper] = at_floor.bound(0, refs).around(at_floor.hits.dot[0], at_floor.inverse_scale.data()[0],
-                                                                          at_floor.panel.residual);
+                                                                          at_floor.panel.residual, 0);
                 CHECK(lower <= score && score <= upper);
                 const double middle = (static_cast<double>(lower) + static_cast<double>(upper)) / 2;
                 CHECK(std::fabs(score - middle) > 0.5 * (static_cast<double>(upper) - middle));
