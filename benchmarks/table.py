@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from asl_fast.files import replacing
+from benchmarks.ablation import table as ablation_table
 from benchmarks.copies import tables as copies_tables
 from benchmarks.loss import tables as loss_tables
 from benchmarks.search import tables as search_tables
@@ -21,7 +22,8 @@ from benchmarks.views import tables as views_tables
 RESULTS = Path(__file__).parent / "results"
 HEAD = """# Measured
 
-Written by `make bench`, `bench-copies`, `bench-search`, `bench-loss` and `bench-views` (benchmarks/table.py)
+Written by `make bench`, `bench-copies`, `bench-search`, `bench-loss`, `bench-views` and `python -m
+benchmarks.ablation` (benchmarks/table.py)
 from `benchmarks/results/`.
 Every row of a table was measured in one run, on the same rows and threads; its docstring says what
 bounds it and what is counted.
@@ -67,6 +69,8 @@ def main() -> None:
     sections = []
     if (path := RESULTS / "cpu/copies.json").exists():
         sections.append(copies_tables.section(json.loads(path.read_text())))
+    if (path := RESULTS / "cpu/ablation.json").exists():
+        sections.append(ablation_table.section(json.loads(path.read_text())))
     if (path := RESULTS / "cpu/search.json").exists():
         sections.append(search_tables.section(json.loads(path.read_text())))
     if (path := RESULTS / "cpu/ratio_search.json").exists():
