@@ -6,8 +6,9 @@
 Why it exists: small networks for CPUs consist of these, and PyTorch (oneDNN) has no fast path for their
 backward pass where the kernel is 5 x 5, or the numbers are bfloat16. For 64 images of 8 x 8 x 672, 5 x 5, dw
 takes it 11 ms in float32 and 40 ms in bfloat16 on two Zen 4 cores; here it is 1.4 and 1.0 ms. With it, mixed
-precision takes the forward and backward pass of the small recipe's network from 0.44 to 0.26 s (64 views of 128
-px); without, it saved nothing. For 3 x 3 in bfloat16 oneDNN is the faster by a little (benchmarks/bench_depthwise.py).
+precision takes the forward and backward pass of the small recipe's network from 0.44 to 0.26 s (64 views of
+128 px); without, it saved nothing. For 3 x 3 in bfloat16 oneDNN is faster by a little
+(benchmarks/bench_depthwise.py).
 
 What stays PyTorch's: the forward pass; dx, which for strides above 1 is computed in float32 (in bfloat16 it
 takes up to 200 times as long); and everything on other devices, of other kernels, of fewer than 16 channels.
