@@ -243,7 +243,8 @@ def test_a_recipe_gives_the_views_and_traces_of_its_chains(files, executor, reci
     views = [order.chain.view(whole[order.photo], whole) for order in orders]
     assert made.photo_B.tolist() == [order.photo for order in orders]
     apart_BN = difference(pixels_of(made), [view.pixels for view in views]).reshape(len(orders), -1)
-    assert np.median(apart_BN.mean(1)) <= 1 + slack and apart_BN.mean(1).max() <= 3 + slack
+    most = 5 if recipe == "poor" else 3  # the worst quality rounds small differences to whole steps
+    assert np.median(apart_BN.mean(1)) <= 1 + slack and apart_BN.mean(1).max() <= most + slack
     for one, view in zip(made.trace_B, views, strict=True):
         other = view.trace
         assert_array_equal(one.matrix, other.matrix)

@@ -115,7 +115,7 @@ def test_rows_of_the_shipped_model_are_nearly_those_of_the_cpu(files):
     theirs, _ = load_model().embed_files(files, num_threads=2)
     norm_N, other_N = (np.linalg.norm(one.row_ND, axis=1) for one in (ours, theirs))
     assert ((ours.row_ND * theirs.row_ND).sum(1) / norm_N / other_N).min() > 0.99
-    assert abs(norm_N / other_N - 1).max() < 0.1  # a gain answers small differences by larger ones
+    assert abs(norm_N / other_N - 1).max() < 0.15  # a gain answers small differences by larger ones
 
 
 def test_the_command_takes_dali(tmp_path, capsys):
