@@ -25,6 +25,14 @@ MakeBlocks<Number> blocks_for(const std::string& instructions) {
     throw std::invalid_argument("depthwise: instructions '" + chosen + "' can't run on this CPU");
 }
 
+bool fits(const Shape& shape) {
+    const bool kernel = shape.kernel == 3 || shape.kernel == 5 || shape.kernel == 7;
+    const std::int64_t sizes[] = {shape.images, shape.height, shape.width, shape.out_height, shape.out_width};
+    const bool some = std::all_of(std::begin(sizes), std::end(sizes), [](std::int64_t size) { return size > 0; });
+    return kernel && (shape.stride == 1 || shape.stride == 2) && some && shape.channels >= least_channels &&
+           shape.top >= 0 && shape.left >= 0;
+}
+
 }  // namespace
 
 std::vector<std::string> paths() {
@@ -35,14 +43,6 @@ std::vector<std::string> paths() {
 #endif
     names.push_back("plain");
     return names;
-}
-
-bool fits(const Shape& shape) {
-    const bool kernel = shape.kernel == 3 || shape.kernel == 5 || shape.kernel == 7;
-    const std::int64_t sizes[] = {shape.images, shape.height, shape.width, shape.out_height, shape.out_width};
-    const bool some = std::all_of(std::begin(sizes), std::end(sizes), [](std::int64_t size) { return size > 0; });
-    return kernel && (shape.stride == 1 || shape.stride == 2) && some && shape.channels >= least_channels &&
-           shape.top >= 0 && shape.left >= 0;
 }
 
 template <typename Number>

@@ -17,13 +17,11 @@ struct Shape {
 
 // Numbers of the input and of the output's gradient: float, or the upper halves of floats (bfloat16).
 // weight: channels x kernel x kernel, bias: channels; sums are of float, in an order that doesn't depend on
-// num_threads. std::invalid_argument where `fits` says no, or for instructions that this CPU has not.
+// num_threads. For kernels of 3, 5 or 7, strides of 1 or 2, 16 channels or more; std::invalid_argument for others,
+// and for instructions that this CPU has not.
 template <typename Number>
 void weight_gradient(const Shape& shape, const Number* input, const Number* gradient, int num_threads,
                      const std::string& instructions, float* weight, float* bias);
-
-// Kernels of 3, 5 or 7, strides of 1 or 2, 16 channels or more.
-bool fits(const Shape& shape);
 
 // What instructions "" may choose from on this machine, best first.
 std::vector<std::string> paths();

@@ -8,14 +8,7 @@
 #include <vector>
 
 #include "../../csrc/depthwise/depthwise.h"
-
-#define CHECK(truth)                                                         \
-    do {                                                                     \
-        if (!(truth)) {                                                      \
-            std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #truth); \
-            std::exit(1);                                                    \
-        }                                                                    \
-    } while (false)
+#include "check.h"
 
 int main() {
     using asl::depthwise::Shape;

@@ -9,14 +9,7 @@
 #include <vector>
 
 #include "../../csrc/patch_overlap/patch_overlap.h"
-
-#define CHECK(truth)                                                         \
-    do {                                                                     \
-        if (!(truth)) {                                                      \
-            std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #truth); \
-            std::exit(1);                                                    \
-        }                                                                    \
-    } while (false)
+#include "check.h"
 
 namespace po = asl::patch_overlap;
 

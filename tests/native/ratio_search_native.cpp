@@ -17,16 +17,9 @@
 #include "../../csrc/ratio_search/ratio_search.h"
 #include "../../csrc/ratio_search/screen.h"
 #include "../../csrc/ratio_search/shortlist.h"
+#include "check.h"
 
 using namespace asl::ratio_search;
-
-#define CHECK(truth)                                                         \
-    do {                                                                     \
-        if (!(truth)) {                                                      \
-            std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #truth); \
-            std::exit(1);                                                    \
-        }                                                                    \
-    } while (false)
 
 namespace {
 

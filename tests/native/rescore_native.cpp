@@ -9,16 +9,9 @@
 
 #include "../../csrc/ratio_search/screen.h"
 #include "../../csrc/rescore/rescore.h"
+#include "check.h"
 
 using namespace asl::ratio_search;
-
-#define CHECK(truth)                                                         \
-    do {                                                                     \
-        if (!(truth)) {                                                      \
-            std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #truth); \
-            std::exit(1);                                                    \
-        }                                                                    \
-    } while (false)
 
 namespace {
 

@@ -7,14 +7,7 @@
 #include <vector>
 
 #include "../../csrc/resize/resize.h"
-
-#define CHECK(truth)                                                         \
-    do {                                                                     \
-        if (!(truth)) {                                                      \
-            std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #truth); \
-            std::exit(1);                                                    \
-        }                                                                    \
-    } while (false)
+#include "check.h"
 
 int main() {
     std::mt19937 random(1);
